@@ -1,0 +1,70 @@
+"""openleadr as VEN, in a process of its own; says what it receives as JSON lines."""
+
+import asyncio
+import json
+import sys
+from datetime import timedelta
+from typing import Any
+
+from openleadr import OpenADRClient
+
+from tests.interop.peers.lines import commands, say
+
+
+async def on_event(event: dict[str, Any]) -> str:
+    descriptor = event["event_descriptor"]
+    say(
+        event=descriptor["event_id"],
+        modification_number=descriptor["modification_number"],
+        event_status=descriptor["event_status"],
+        market_context=descriptor["market_context"],
+        signals=[
+            {
+                "signal_name": signal["signal_name"],
+                "signal_type": signal["signal_type"],
+                "values": [interval["signal_payload"] for interval in signal["intervals"]],
+            }
+            for signal in event["event_signals"]
+        ],
+        targets=event.get("targets_by_type"),
+    )
+    return "optIn"
+
+
+async def measure() -> float:
+    return 7200.0
+
+
+async def main() -> None:
+    config = json.loads(sys.argv[1])
+    client = OpenADRClient(
+        ven_name=config["ven_name"],
+        vtn_url=config["vtn_url"],
+        cert=config["cert"],
+        key=config["key"],
+        ca_file=config["ca"],
+        disable_signature=True,
+        allow_jitter=False,
+        ven_id=config.get("ven_id"),
+    )
+    client.add_handler("on_event", on_event)
+    client.add_handler("on_update_event", on_event)
+    client.add_report(
+        callback=measure,
+        resource_id="meter-1",
+        measurement="power_real",
+        r_id="P-meter-1",
+        report_specifier_id="usage",
+        sampling_rate=timedelta(seconds=1),
+        report_duration=timedelta(seconds=60),
+    )
+    queue = await commands()
+    await client.run()
+    say(registered=client.registration_id, ven_id=client.ven_id)
+    while (await queue.get())["command"] != "stop":
+        pass
+    await client.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
