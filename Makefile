@@ -42,7 +42,8 @@ bench: $(VENV)/.installed  ## measured comparisons; ARGS="--quick --only NAME,NA
 	$(BIN)/python -m benchmarks $(ARGS)
 
 schemas: $(VENV)/.installed  ## write schemas/ anew from the code
-	$(BIN)/python -m runtime.schemas
+	$(BIN)/oadr-vtn schema > schemas/.new && mv schemas/.new schemas/vtn-settings.schema.json
+	$(BIN)/oadr-bridge schema > schemas/.new && mv schemas/.new schemas/bridge-settings.schema.json
 
 lock:  ## resolve the dependencies anew
 	$(BIN)/pip-compile --quiet --extra dev --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \

@@ -1,0 +1,3 @@
+"""Fixtures for all tests: databases of both kinds (see ``tests/databases.py``)."""
+
+pytest_plugins = ("tests.databases",)
