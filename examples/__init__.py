@@ -1,0 +1,1 @@
+"""Complete set-ups, each run by a test."""

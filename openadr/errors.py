@@ -1,7 +1,7 @@
 """The one error tree: each error knows whose fault it is and which responseCode or HTTP status it means.
 
-Rule: services and sessions raise these; each edge maps them once. ``description`` is written for the peer's operator: it
-names the field and the rule and never carries secrets or stack traces.
+Rule: services and sessions raise these; each edge maps them once. ``description`` is written for the peer's operator:
+it names the field and the rule and never carries secrets or stack traces.
 """
 
 from enum import IntEnum, StrEnum
@@ -58,7 +58,7 @@ class NotAllowed(OadrError):
 
 
 class InvalidId(OadrError):
-    """452: venID, vtnID, eventID, optID, registrationID, reportRequestID, reportSpecifierID or rID unknown or foreign."""
+    """452: a venID, vtnID, eventID, optID, registrationID, report ID or rID unknown or foreign."""
 
     code = ResponseCode.INVALID_ID
 

@@ -155,7 +155,7 @@ class CreatedEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateOpt:
-    """VEN to VTN: a schedule (``vavailability``) or the qualification of an event (``qualified_event_id``), never both."""
+    """VEN to VTN: a schedule (``vavailability``) or the qualification of an event, never both."""
 
     opt_id: str
     opt_type: OptType
@@ -295,4 +295,4 @@ Message = (
     | UpdatedReport
 )
 
-ROOTS: dict[str, type[Message]] = {f"oadr{root.__name__}": root for root in Message.__args__}  # type: ignore[attr-defined]
+ROOTS: dict[str, type[Message]] = {f"oadr{root.__name__}": root for root in Message.__args__}

@@ -297,7 +297,7 @@ class ReportInterval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """oadr:oadrReport: METADATA has descriptions and reportRequestID 0 (R311); data has dtstart and intervals (R313)."""
+    """oadr:oadrReport: METADATA has descriptions, reportRequestID 0 (R311); data has dtstart, intervals (R313)."""
 
     report_request_id: str
     report_specifier_id: str

@@ -104,14 +104,14 @@ def parse_instant(text: str) -> datetime:
     match = _INSTANT.fullmatch(text)
     if match is None:
         raise ValueError(f"not a UTC date-time ending in Z (R1): {text[:40]!r}")
-    return datetime.strptime(match[1], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
+    return datetime.fromisoformat(match[1] + "Z")
 
 
 def format_instant(value: datetime) -> str:
     """Write an aware datetime in UTC with ``Z``, fractions cut (R1). Raises ``ValueError`` for naive values."""
     if value.tzinfo is None:
         raise ValueError("instant without time zone")
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{value.astimezone(UTC).isoformat(timespec='seconds')[:19]}Z"
 
 
 def whole_second(value: datetime) -> datetime:

@@ -1,0 +1,1 @@
+"""Events to limits to devices: programme, plan, arbiter, allocation, supervision, proof, telemetry upstream."""

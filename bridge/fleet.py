@@ -1,0 +1,136 @@
+"""What the chargers have told us: connection, session, latest reading, and readings waiting to be stored.
+
+Rule: memory only and no decisions; it implements ``FleetEvents``, whose callbacks return at once. A reading dated in
+the future is a wrong clock at the charger and is dated at its arrival; what a charger says about the past is kept as
+said.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from bridge.target import ChargerStatus, MeterReading
+from runtime.clock import Clock
+
+BUFFER = 100_000  # readings kept while the database is away; then the oldest go (about 10 h of 1,000 chargers at 60 s)
+SLACK_S = 5  # clocks differ by so much without being wrong
+
+
+class Charger:
+    """Volatile facts of one charger."""
+
+    __slots__ = ("connected", "connected_since", "identity", "offline_since", "reading", "session", "session_since")
+
+    def __init__(self, identity: str, now: datetime) -> None:
+        self.identity = identity
+        self.connected = False
+        self.connected_since: datetime | None = None
+        self.offline_since: datetime | None = now
+        self.session = False
+        self.session_since: datetime | None = None
+        self.reading: MeterReading | None = None
+
+    @property
+    def renewed_at(self) -> datetime | None:
+        """When the charger last connected or began a session: what was installed before must be asserted again."""
+        known = [at for at in (self.connected_since, self.session_since) if at is not None]
+        return max(known, default=None)
+
+
+class Fleet:
+    """All enrolled chargers. ``watch`` names who is told whenever something happened that needs a decision."""
+
+    def __init__(self, chargers: Iterable[str], clock: Clock) -> None:
+        self._clock = clock
+        self._wake: Callable[[], None] = lambda: None
+        now = clock.now()
+        self._chargers = {identity: Charger(identity, now) for identity in chargers}
+        self._pending: list[MeterReading] = []
+        self._actions: list[tuple[str, str, datetime]] = []
+        self.unknown: set[str] = set()  # identities that are connected but not enrolled
+        self.dropped = 0  # readings lost because the buffer was full
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        """Call ``wake`` from now on."""
+        self._wake = wake
+
+    def get(self, identity: str) -> Charger:
+        """Return one charger. Raises ``KeyError`` for one that is not enrolled."""
+        return self._chargers[identity]
+
+    def connected(self, identity: str, now: datetime) -> None:
+        """The charger is ready for commands."""
+        charger = self._known(identity)
+        if charger is not None:
+            charger.connected, charger.connected_since, charger.offline_since = True, now, None
+            self._wake()
+
+    def disconnected(self, identity: str, now: datetime) -> None:
+        """The connection is gone."""
+        charger = self._known(identity)
+        if charger is not None:
+            charger.connected, charger.connected_since = False, None
+            charger.offline_since = charger.offline_since or now
+            self._wake()
+
+    def reading(self, reading: MeterReading) -> None:
+        """Keep the latest by the charger's own time, and all of them for the store."""
+        charger = self._known(reading.charger)
+        if charger is None:
+            return
+        now = self._clock.now()
+        if reading.at > now + timedelta(seconds=SLACK_S):
+            reading = replace(reading, at=now)
+        if charger.reading is None or reading.at >= charger.reading.at:
+            charger.reading = reading
+        if len(self._pending) >= BUFFER:
+            self._pending.pop(0)
+            self.dropped += 1
+        self._pending.append(reading)
+
+    def transaction(self, identity: str, started: bool, now: datetime) -> None:
+        """A session started or ended."""
+        charger = self._known(identity)
+        if charger is not None:
+            charger.session = started
+            charger.session_since = now if started else None
+            self._wake()
+
+    def driver_action(self, identity: str, kind: str, now: datetime) -> None:
+        """Keep it for the next decision."""
+        if self._known(identity) is not None:
+            self._actions.append((identity, kind, now))
+            self._wake()
+
+    def take_actions(self) -> tuple[tuple[str, str, datetime], ...]:
+        """Return and forget what drivers did."""
+        taken, self._actions = tuple(self._actions), []
+        return taken
+
+    def take_readings(self) -> tuple[MeterReading, ...]:
+        """Return and forget the readings that wait to be stored; one for each charger and instant."""
+        taken, self._pending = self._pending, []
+        return tuple({(reading.charger, reading.at): reading for reading in taken}.values())
+
+    def put_back(self, readings: tuple[MeterReading, ...]) -> None:
+        """Take readings back that could not be stored."""
+        room = max(0, BUFFER - len(self._pending))
+        self.dropped += max(0, len(readings) - room)
+        self._pending[:0] = readings[-room:] if room else ()
+
+    def follow(self, status: ChargerStatus | None, now: datetime) -> None:
+        """Take over connection and session from a device family's own view, should a callback have been missed."""
+        if status is None or status.identity not in self._chargers:
+            return
+        charger = self._chargers[status.identity]
+        if status.connected and not charger.connected:
+            self.connected(status.identity, status.connected_since or now)
+        elif charger.connected and not status.connected:
+            self.disconnected(status.identity, now)
+        charger.session = status.transaction
+
+    def _known(self, identity: str) -> Charger | None:
+        charger = self._chargers.get(identity)
+        if charger is None:
+            self.unknown.add(identity)
+        return charger

@@ -1,0 +1,118 @@
+"""The book of outcomes: opened with a plan, moved on by evidence, measured, closed; memory and database in step.
+
+Rule: an outcome is on disk before anybody can see it (``save``). What it becomes is decided in ``bridge.outcomes``;
+this shell reads and writes.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+
+from bridge import outcomes as book
+from bridge.metrics import BridgeMetrics
+from bridge.outcomes import Power, Scene, Window
+from bridge.plan import ResourcePlan
+from bridge.resources import Resource
+from bridge.store import BridgeStore, Changes, Outcome
+from bridge.store.records import Phase
+from runtime.logs import get_logger
+
+log = get_logger(__name__)
+
+Key = tuple[str, str]
+"""(eventID, resourceID)."""
+
+Plans = Mapping[str, tuple[ResourcePlan, ...]]
+"""What every event means, by resourceID."""
+
+
+class Ledger:
+    """Outcomes of all events that are not closed, by (eventID, resourceID)."""
+
+    def __init__(self, store: BridgeStore, metrics: BridgeMetrics) -> None:
+        self._store, self._metrics = store, metrics
+        self.outcomes: dict[Key, Outcome] = {}
+
+    async def load(self) -> None:
+        """Take up what was open before the restart."""
+        unfinished = await self._store.outcomes(unfinished=True)
+        self.outcomes = {(each.event_id, each.resource_id): each for each in unfinished}
+
+    async def follow(self, plans: Plans, resources: Mapping[str, Resource], now: datetime) -> None:
+        """Open, replan and end outcomes as the events come and go."""
+        planned = {(each.event_id, each.resource_id): each for group in plans.values() for each in group}
+        await self._recall({key[0] for key in planned if key not in self.outcomes})
+        after: dict[Key, Outcome] = {}
+        for key, each in planned.items():
+            known = self.outcomes.get(key)
+            after[key] = (
+                book.opened(each, resources[each.resource_id], now)
+                if known is None
+                else book.replanned(known, each, now)
+            )
+        for key, known in self.outcomes.items():
+            if key not in planned:
+                after[key] = book.vanished(known, now)
+        await self.save([each for key, each in after.items() if each != self.outcomes.get(key)])
+
+    async def _recall(self, event_ids: Iterable[str]) -> None:
+        """Read outcomes that were closed before a restart, so that a listed event is not opened twice."""
+        for event_id in event_ids:
+            for outcome in await self._store.outcomes(event_id=event_id):
+                self.outcomes.setdefault((outcome.event_id, outcome.resource_id), outcome)
+
+    async def judge(self, plans: Plans, scene: Callable[[str], Scene]) -> set[str]:
+        """Move open outcomes on; return the chargers that must be told again because the meter disagrees."""
+        changed: list[Outcome] = []
+        again: set[str] = set()
+        for resource_id, group in plans.items():
+            seen = scene(resource_id)
+            for each in group:
+                outcome = self.outcomes.get((each.event_id, resource_id))
+                if outcome is None or outcome.phase not in (Phase.PLANNED, Phase.RUNNING):
+                    continue
+                after, retry = book.advance(outcome, each, seen)
+                if retry:
+                    again.add(outcome.charger)
+                if after != outcome:
+                    changed.append(after)
+        await self.save(changed)
+        return again
+
+    async def measure(
+        self, settle_s: float, after_s: float, now: datetime, flush: Callable[[], Awaitable[None]]
+    ) -> bool:
+        """Take the mean powers that are due, one query for all with the same window; True if more may be due."""
+        due: dict[Window, list[Outcome]] = {}
+        for outcome in self.outcomes.values():
+            window = book.window_due(outcome, settle_s, after_s, now)
+            if window is not None:
+                due.setdefault(window, []).append(outcome)
+        if not due:
+            return False
+        await flush()
+        changed = []
+        for window, group in due.items():
+            means = await self._store.mean_power([each.charger for each in group], window.start, window.end)
+            for each in group:
+                mean = means.get(each.charger)
+                changed.append(book.measured(each, window.power, None if mean is None else mean.power_w, now))
+        await self.save(changed)
+        return any(window.power is not Power.AFTER for window in due)
+
+    async def save(self, changed: Sequence[Outcome]) -> None:
+        """Store outcomes, then show them."""
+        await self._store.write(Changes(outcomes=tuple(changed)))
+        for each in changed:
+            key = (each.event_id, each.resource_id)
+            before, self.outcomes[key] = self.outcomes.get(key), each
+            if before is None or before.state is not each.state:
+                self._metrics.outcomes.labels(state=each.state.value).inc()
+                log.info("outcome", event_id=key[0], resource=key[1], state=each.state.value, reason=each.reason)
+
+    def forget(self, plans: Plans) -> tuple[Key, ...]:
+        """Drop closed outcomes of events that are gone from memory; return which."""
+        live = {(each.event_id, each.resource_id) for group in plans.values() for each in group}
+        gone = tuple(key for key, each in self.outcomes.items() if each.phase is Phase.CLOSED and key not in live)
+        for key in gone:
+            del self.outcomes[key]
+        return gone

@@ -1,0 +1,114 @@
+"""What the central system answers to each call of an OCPP 1.6 charger; no I/O, no clock.
+
+Rule: one function an action, from (station, payload, now) to the reply and its effects; ``HANDLERS`` is the whole
+list.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from bridge.ocpp.meter import parse_instant, parse_meter_values
+from bridge.ocpp.profile import instant
+from bridge.ocpp.station import DRIVER_OVERRIDE, DRIVER_VENDOR, Booted, DriverActed, Effect, Station
+
+Payload = Mapping[str, Any]
+Outcome = tuple[dict[str, Any], tuple[Effect, ...]]
+_REASONS = {"Local": "stop", "EVDisconnected": "unplug"}  # StopTransaction reasons in which a person has a hand
+
+
+def boot_notification(station: Station, payload: Payload, now: datetime) -> Outcome:
+    """Accept the boot. The interval of heartbeats is put in by the caller, who knows the settings."""
+    station.vendor = payload["chargePointVendor"]
+    station.model = payload["chargePointModel"]
+    station.firmware = payload.get("firmwareVersion", "")
+    station.capabilities = None  # new firmware may have come with the boot
+    return {"currentTime": instant(now), "status": "Accepted"}, (Booted(),)
+
+
+def heartbeat(station: Station, payload: Payload, now: datetime) -> Outcome:
+    """Give the time."""
+    return {"currentTime": instant(now)}, ()
+
+
+def status_notification(station: Station, payload: Payload, now: datetime) -> Outcome:
+    """Note a connector's status."""
+    return {}, station.set_status(payload["connectorId"], payload["status"])
+
+
+def authorize(station: Station, payload: Payload, now: datetime) -> Outcome:
+    """Accept every id tag: who may charge is not decided here."""
+    return {"idTagInfo": {"status": "Accepted"}}, ()
+
+
+def start_transaction(station: Station, payload: Payload, now: datetime) -> Outcome:
+    """Begin a session. The same start sent again (a lost answer) gets the same id."""
+    key = tuple(payload.get(name) for name in ("connectorId", "idTag", "timestamp", "meterStart"))
+    if station.last_start != key:
+        station.last_start = key
+        station.next_transaction_id(now)
+    number = station.last_transaction_id
+    effects = station.begin(payload["connectorId"], str(number))
+    return {"idTagInfo": {"status": "Accepted"}, "transactionId": number}, effects
+
+
+def stop_transaction(station: Station, payload: Payload, now: datetime) -> Outcome:
+    """End a session, known or not: a charger repeats a stop until it is answered."""
+    transaction_id = str(payload["transactionId"])
+    connector = station.connector_of(transaction_id)
+    effects = station.end(transaction_id)
+    if connector is not None:
+        at = parse_instant(payload["timestamp"]) or now
+        effects += station.no_power(connector, min(at, now), float(payload["meterStop"]))
+        kind = _REASONS.get(payload.get("reason", ""))
+        effects += (DriverActed(kind=kind),) if kind else ()
+    return ({"idTagInfo": {"status": "Accepted"}} if "idTag" in payload else {}), effects
+
+
+def meter_values(station: Station, payload: Payload, now: datetime) -> Outcome:
+    """Take in readings, and learn of a session that began while the bridge was away."""
+    connector = payload["connectorId"]
+    effects: tuple[Effect, ...] = ()
+    number = payload.get("transactionId")
+    if connector and number is not None and number >= 0:
+        effects = station.begin(connector, str(number))
+        station.last_transaction_id = max(station.last_transaction_id, number)
+    samples = parse_meter_values(payload["meterValue"], station.electrical, now)
+    return {}, effects + station.add_samples(connector, samples)
+
+
+def data_transfer(station: Station, payload: Payload, now: datetime) -> Outcome:
+    """Know one vendor message: the driver's override button."""
+    if payload["vendorId"] != DRIVER_VENDOR:
+        return {"status": "UnknownVendorId"}, ()
+    if payload.get("messageId") != DRIVER_OVERRIDE:
+        return {"status": "UnknownMessageId"}, ()
+    return {"status": "Accepted"}, (DriverActed(kind="override"),)
+
+
+def noted(station: Station, payload: Payload, now: datetime) -> Outcome:
+    """Confirm a notification that changes nothing here."""
+    return {}, ()
+
+
+def refused(station: Station, payload: Payload, now: datetime) -> Outcome:
+    """Say no to a request that has no use for the bridge."""
+    return {"status": "Rejected"}, ()
+
+
+HANDLERS: dict[str, Callable[[Station, Payload, datetime], Outcome]] = {
+    "BootNotification": boot_notification,
+    "Heartbeat": heartbeat,
+    "StatusNotification": status_notification,
+    "Authorize": authorize,
+    "StartTransaction": start_transaction,
+    "StopTransaction": stop_transaction,
+    "MeterValues": meter_values,
+    "DataTransfer": data_transfer,
+    "DiagnosticsStatusNotification": noted,
+    "FirmwareStatusNotification": noted,
+    "LogStatusNotification": noted,
+    "SecurityEventNotification": noted,
+    "SignedFirmwareStatusNotification": noted,
+    "SignCertificate": refused,
+}

@@ -1,0 +1,108 @@
+"""What the central system answers to each call of an OCPP 2.0.1 charging station; no I/O, no clock.
+
+Rule: as for 1.6: one function an action, from (station, payload, now) to the reply and its effects.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from bridge.ocpp import handlers16
+from bridge.ocpp.handlers16 import Outcome, Payload
+from bridge.ocpp.meter import parse_instant, parse_meter_values
+from bridge.ocpp.profile import instant
+from bridge.ocpp.station import Booted, DriverActed, Effect, Station
+
+_REASONS = {"Local": "stop", "EVDisconnected": "unplug"}  # stoppedReason values in which a person has a hand
+
+
+def boot_notification(station: Station, payload: Payload, now: datetime) -> Outcome:
+    """Accept the boot. The interval of heartbeats is put in by the caller, who knows the settings."""
+    described: Mapping[str, Any] = payload["chargingStation"]
+    station.vendor = described["vendorName"]
+    station.model = described["model"]
+    station.firmware = described.get("firmwareVersion", "")
+    station.capabilities = None
+    return {"currentTime": instant(now), "status": "Accepted"}, (Booted(),)
+
+
+def status_notification(station: Station, payload: Payload, now: datetime) -> Outcome:
+    """Note an EVSE's status. A session may run while its connector is free (TxStartPoint), so none is ended by it."""
+    if payload["evseId"] not in station.sessions:
+        station.connectors[payload["evseId"]] = payload["connectorStatus"]
+    return {}, ()
+
+
+def authorize(station: Station, payload: Payload, now: datetime) -> Outcome:
+    """Accept every token: who may charge is not decided here."""
+    return {"idTokenInfo": {"status": "Accepted"}}, ()
+
+
+def transaction_event(station: Station, payload: Payload, now: datetime) -> Outcome:
+    """Follow a session from any of its events; begin, update and end may each be the first that we see."""
+    info: Mapping[str, Any] = payload["transactionInfo"]
+    transaction_id: str = info["transactionId"]
+    known = station.connector_of(transaction_id)
+    evse = payload.get("evse", {}).get("id", known if known is not None else 1)  # the usual station has one EVSE
+    effects: tuple[Effect, ...] = ()
+    if payload["eventType"] != "Ended":
+        effects += station.begin(evse, transaction_id)
+        if state := info.get("chargingState"):
+            station.connectors[evse] = state
+    samples = parse_meter_values(payload.get("meterValue", ()), station.electrical, now)
+    effects += station.add_samples(evse, samples)
+    if payload["eventType"] == "Ended":
+        effects += _ended(station, payload, evse, transaction_id, now)
+    reply: dict[str, Any] = {"idTokenInfo": {"status": "Accepted"}} if "idToken" in payload else {}
+    return reply, effects
+
+
+def _ended(station: Station, payload: Payload, evse: int, transaction_id: str, now: datetime) -> tuple[Effect, ...]:
+    effects = station.end(transaction_id)
+    if not effects:
+        return ()
+    last = station.samples.get(evse)
+    at = min(parse_instant(payload["timestamp"]) or now, now)
+    if last is not None:
+        at = max(at, last.at)
+    effects += station.no_power(evse, at, last.energy_wh if last else None)
+    kind = _REASONS.get(payload["transactionInfo"].get("stoppedReason", ""))
+    return effects + ((DriverActed(kind=kind),) if kind else ())
+
+
+def meter_values(station: Station, payload: Payload, now: datetime) -> Outcome:
+    """Take in readings outside transactions."""
+    samples = parse_meter_values(payload["meterValue"], station.electrical, now)
+    return {}, station.add_samples(payload["evseId"], samples)
+
+
+def schedule_noted(station: Station, payload: Payload, now: datetime) -> Outcome:
+    """Confirm an EV's charging schedule."""
+    return {"status": "Accepted"}, ()
+
+
+HANDLERS: dict[str, Callable[[Station, Payload, datetime], Outcome]] = {
+    "BootNotification": boot_notification,
+    "Heartbeat": handlers16.heartbeat,
+    "StatusNotification": status_notification,
+    "Authorize": authorize,
+    "TransactionEvent": transaction_event,
+    "MeterValues": meter_values,
+    "DataTransfer": handlers16.data_transfer,
+    "NotifyEVChargingSchedule": schedule_noted,
+    "NotifyEVChargingNeeds": handlers16.refused,
+    "SignCertificate": handlers16.refused,
+    "ClearedChargingLimit": handlers16.noted,
+    "FirmwareStatusNotification": handlers16.noted,
+    "LogStatusNotification": handlers16.noted,
+    "NotifyChargingLimit": handlers16.noted,
+    "NotifyCustomerInformation": handlers16.noted,
+    "NotifyDisplayMessages": handlers16.noted,
+    "NotifyEvent": handlers16.noted,
+    "NotifyMonitoringReport": handlers16.noted,
+    "NotifyReport": handlers16.noted,
+    "PublishFirmwareStatusNotification": handlers16.noted,
+    "ReportChargingProfiles": handlers16.noted,
+    "ReservationStatusUpdate": handlers16.noted,
+    "SecurityEventNotification": handlers16.noted,
+}

@@ -1,0 +1,147 @@
+"""One live connection of a charger: its calls to the handlers, what they cause to the fleet, and getting it ready.
+
+Rule: a link is ready, and the fleet told so, only after an accepted boot, or when a charger that booted before is
+back; then its capabilities are known. Whatever takes a call to the charger runs as a task of the link and ends with
+it.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+import structlog
+
+from bridge.ocpp import commission, handlers16, handlers201
+from bridge.ocpp.frames import ErrorCode, Version
+from bridge.ocpp.rpc import Answer, Refused, RpcConnection
+from bridge.ocpp.settings import OcppSettings
+from bridge.ocpp.station import Booted, DriverActed, Effect, Read, SessionChanged, Station
+from bridge.target import FleetEvents
+from runtime.clock import Clock
+
+_log = structlog.get_logger()
+_TABLES = {Version.V16: handlers16.HANDLERS, Version.V201: handlers201.HANDLERS}
+
+
+class Socket(Protocol):
+    """The part of a websocket that a link uses."""
+
+    async def send_str(self, data: str) -> None:
+        """Send one text message; raises ``OSError`` if the connection is gone."""
+        ...
+
+
+class Link:
+    """A charger's connection from its upgrade to its end."""
+
+    def __init__(
+        self,
+        *,
+        station: Station,
+        settings: OcppSettings,
+        events: FleetEvents,
+        clock: Clock,
+        make_rpc: Callable[["Link"], RpcConnection],
+        session_began: Callable[["Link"], Coroutine[Any, Any, None]],
+    ) -> None:
+        self.station = station
+        self.ready = False
+        self._settings = settings
+        self._events = events
+        self._clock = clock
+        self._session_began = session_began
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._preparing: asyncio.Task[None] | None = None
+        self._closed = False
+        self.rpc = make_rpc(self)
+
+    def start(self) -> None:
+        """Begin: answer calls, and ask for a boot if none comes."""
+        self.station.version = self.rpc.version
+        self.station.connected_since = self.station.last_seen = self._clock.now()
+        self.rpc.start()
+        self._spawn(self._await_boot())
+
+    async def close(self) -> None:
+        """End all work of the link and, if the fleet knew it as connected, tell that it is not."""
+        if self._closed:
+            return
+        self._closed = True
+        await self.rpc.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.ready:
+            self.ready = False
+            self._events.disconnected(self.station.config.identity, self._clock.now())
+
+    async def handle(self, action: str, payload: Mapping[str, Any], now: datetime) -> Answer:
+        """Answer one call of the charger."""
+        handler = _TABLES[self.rpc.version].get(action)
+        if handler is None:
+            raise Refused(ErrorCode.NOT_SUPPORTED, f"{action} is not supported here")
+        self.station.last_seen = now
+        reply, effects = handler(self.station, payload, now)
+        if action == "BootNotification":
+            reply["interval"] = self._settings.heartbeat_s
+        return Answer(payload=reply, after=lambda: self._apply(effects, now))
+
+    def _apply(self, effects: tuple[Effect, ...], now: datetime) -> None:
+        identity = self.station.config.identity
+        for effect in effects:
+            match effect:
+                case Booted():
+                    self._prepare(booted=True)
+                case Read(reading=reading):
+                    self._events.reading(reading)
+                case DriverActed(kind=kind):
+                    self._events.driver_action(identity, kind, now)
+                case SessionChanged(started=started):
+                    self._events.transaction(identity, started, now)
+                    if started:
+                        self._spawn(self._session_began(self))
+        if self._preparing is None:  # a charger that calls without a boot has booted before (it only reconnected)
+            self._prepare(booted=False)
+
+    def _prepare(self, *, booted: bool) -> None:
+        if self._preparing is not None:
+            self._preparing.cancel()
+        self._preparing = self._spawn(self._get_ready(booted=booted))
+
+    async def _get_ready(self, *, booted: bool) -> None:
+        values: dict[str, str] | None = None
+        if self.station.capabilities is None:
+            values = await commission.read_capabilities(self.rpc, self.station)
+        if self._closed:
+            return
+        self.ready = True
+        identity = self.station.config.identity
+        _log.info(
+            "charger ready", charger=identity, booted=booted, vendor=self.station.vendor, model=self.station.model
+        )
+        self._events.connected(identity, self._clock.now())
+        if values is not None:
+            await commission.set_metering(self.rpc, self._settings, values)
+        if not booted:
+            await commission.ask_for_state(self.rpc)
+
+    async def _await_boot(self) -> None:
+        await self._clock.sleep(self._settings.boot_grace_s)
+        if self._preparing is not None:
+            return
+        await commission.ask_to_boot(self.rpc)
+        await self._clock.sleep(self._settings.boot_grace_s)
+        if self._preparing is None:
+            self._prepare(booted=False)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("link task failed", charger=self.station.config.identity, exc_info=error)

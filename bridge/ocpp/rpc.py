@@ -1,0 +1,323 @@
+"""One OCPP-J connection: calls matched to answers, one outstanding CALL each way, every fault answered and survived.
+
+Rule: ``feed`` never blocks and never raises, so an answer is always read, even while a handler waits for one. A bad
+frame costs that frame only. Calls of ours take turns by priority; each has its own deadline, counted from when it is
+sent.
+"""
+
+import asyncio
+import heapq
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from bridge.ocpp import frames, schemas
+from bridge.ocpp.frames import BadFrame, Call, CallError, CallResult, ErrorCode, Version
+from bridge.ocpp.masking import masked
+from bridge.ocpp.metrics import OcppMetrics
+from runtime.clock import Clock
+
+URGENT, NORMAL = 0, 1  # a limit overtakes housekeeping that waits for its turn
+_MAX_WAITING = 256  # inbound calls kept for one charger; more at once is a flood, and each is answered with an error
+_REMEMBERED = 16  # ids of calls that timed out, to name their late answers
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A handler's reply, and what to do once it is sent or cannot be; not before, lest a CALL overtake it."""
+
+    payload: Mapping[str, Any]
+    after: Callable[[], None] | None = None
+
+
+class Refused(Exception):
+    """A handler's no: answered as CALLERROR."""
+
+    def __init__(self, code: ErrorCode, description: str) -> None:
+        super().__init__(description)
+        self.code = code
+
+
+class CallFailed(Exception):
+    """The charger answered CALLERROR, or something that is no answer. ``code`` is its own word."""
+
+    def __init__(self, code: str, description: str) -> None:
+        super().__init__(f"{code}: {description}" if description else code)
+        self.code = code
+
+
+class CallTimeout(Exception):
+    """No answer within the deadline. The charger may have done it all the same."""
+
+
+class ConnectionGone(Exception):
+    """The connection ended before the answer."""
+
+
+Handler = Callable[[str, Mapping[str, Any], datetime], Awaitable[Answer]]
+Send = Callable[[str], Awaitable[None]]
+
+
+class Turns:
+    """A lock that is given to the most urgent waiter, in order of arrival among equals."""
+
+    def __init__(self) -> None:
+        self._held = False
+        self._count = 0
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+
+    async def acquire(self, priority: int) -> None:
+        """Wait for the turn."""
+        if not self._held:
+            self._held = True
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._count += 1
+        heapq.heappush(self._waiting, (priority, self._count, turn))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # given and cancelled in the same breath: hand it on
+                self.release()
+            raise
+
+    def release(self) -> None:
+        """Give the turn to the next."""
+        while self._waiting:
+            _, _, turn = heapq.heappop(self._waiting)
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._held = False
+
+
+@dataclass(slots=True, kw_only=True)
+class _Pending:
+    unique_id: str
+    action: str
+    answer: "asyncio.Future[Mapping[str, Any]]"
+
+
+class RpcConnection:
+    """The message layer of one charger's connection. ``start`` before the first ``feed``; ``close`` at the end."""
+
+    def __init__(
+        self,
+        *,
+        identity: str,
+        version: Version,
+        send: Send,
+        handle: Handler,
+        clock: Clock,
+        metrics: OcppMetrics,
+        new_id: Callable[[], str],
+        deadline_s: float = 30.0,
+    ) -> None:
+        self.identity = identity
+        self.version = version
+        self._send = send
+        self._handle = handle
+        self._clock = clock
+        self._metrics = metrics
+        self._new_id = new_id
+        self._deadline_s = deadline_s
+        self._turns = Turns()
+        self._pending: _Pending | None = None
+        self._timed_out: OrderedDict[str, str] = OrderedDict()
+        self._inbox: asyncio.Queue[Call | CallError] = asyncio.Queue()
+        self._worker: asyncio.Task[None] | None = None
+        self._closed = False
+        self._log = _log.bind(charger=identity, ocpp=version.value)
+
+    def start(self) -> None:
+        """Begin to answer the charger's calls."""
+        self._worker = asyncio.create_task(self._work(), name=f"ocpp-{self.identity}")
+
+    async def close(self) -> None:
+        """End the connection's work; calls that wait fail with ``ConnectionGone``."""
+        self._closed = True
+        if self._pending is not None and not self._pending.answer.done():
+            self._pending.answer.set_exception(ConnectionGone("the connection closed before the answer"))
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
+
+    async def call(
+        self, action: str, payload: Mapping[str, Any], *, deadline_s: float | None = None, priority: int = NORMAL
+    ) -> Mapping[str, Any]:
+        """Send a CALL and return its answer's payload.
+
+        Raises ``OutboundInvalid`` (nothing sent), ``CallFailed``, ``CallTimeout`` or ``ConnectionGone``.
+        """
+        schemas.check_outbound(self.version, action, payload)
+        await self._turns.acquire(priority)
+        try:
+            return await self._call_now(action, payload, self._deadline_s if deadline_s is None else deadline_s)
+        finally:
+            self._turns.release()
+
+    async def _call_now(self, action: str, payload: Mapping[str, Any], deadline_s: float) -> Mapping[str, Any]:
+        if self._closed:
+            raise ConnectionGone("not connected")
+        loop = asyncio.get_running_loop()
+        unique_id, begun, ended = self._new_id(), loop.time(), "answered"
+        pending = _Pending(unique_id=unique_id, action=action, answer=loop.create_future())
+        self._pending = pending
+        try:
+            async with asyncio.timeout(deadline_s):
+                await self._transmit(Call(unique_id=unique_id, action=action, payload=payload))
+                answer = await pending.answer
+            self._metrics.call_seconds.labels(action).observe(loop.time() - begun)
+            return answer
+        except TimeoutError:
+            ended = "timeout"
+            self._remember(unique_id, action)
+            raise CallTimeout(f"{action}: no answer within {deadline_s:g} s") from None
+        except CallFailed:
+            ended = "refused"
+            raise
+        except ConnectionGone:
+            ended = "gone"
+            raise
+        finally:
+            self._pending = None
+            if pending.answer.done() and not pending.answer.cancelled():
+                pending.answer.exception()  # read, so that asyncio does not report it as lost
+            self._metrics.calls.labels(action, ended).inc()
+
+    def feed(self, text: str) -> None:
+        """Take one frame from the wire."""
+        self._metrics.frames.labels("in").inc()
+        frame = frames.parse(text, self.version)
+        match frame:
+            case Call():
+                self._log.debug("frame in", action=frame.action, payload=masked(frame.payload))
+                self._enqueue(frame)
+            case CallResult():
+                self._settle(frame.unique_id, lambda pending: self._accept(pending, frame.payload))
+            case CallError():
+                failure = CallFailed(frame.code, frame.description)
+                self._settle(frame.unique_id, lambda pending: pending.answer.set_exception(failure))
+            case BadFrame():
+                self._bad(frame)
+
+    def feed_binary(self, size: int) -> None:
+        """Take note of a binary frame: OCPP-J knows only text."""
+        self._metrics.frames.labels("in").inc()
+        reason = f"binary frame of {size} bytes"
+        self._bad(
+            BadFrame(
+                reason=reason,
+                reply=frames.call_error(frames.UNKNOWN_ID, ErrorCode.FRAMEWORK, reason, self.version),
+            )
+        )
+
+    def _bad(self, frame: BadFrame) -> None:
+        self._metrics.bad_frames.inc()
+        self._log.warning("bad frame", reason=frame.reason, answered=frame.reply is not None)
+        if frame.reply is not None:
+            self._enqueue(frame.reply)
+        elif frame.answers is not None:
+            failure = CallFailed(ErrorCode.FORMAT.value, frame.reason)
+            self._settle(frame.answers, lambda pending: pending.answer.set_exception(failure))
+
+    def _enqueue(self, item: Call | CallError) -> None:
+        if self._inbox.qsize() < _MAX_WAITING:
+            self._inbox.put_nowait(item)
+        elif isinstance(item, Call) and self._inbox.qsize() < 2 * _MAX_WAITING:
+            busy = frames.call_error(item.unique_id, ErrorCode.GENERIC, "too many calls at once", self.version)
+            self._inbox.put_nowait(busy)
+        else:
+            self._log.warning("flood: frame dropped")
+
+    def _settle(self, unique_id: str, resolve: Callable[[_Pending], None]) -> None:
+        """Give an answer to the call that waits for it; an answer that nobody waits for is logged and dropped."""
+        pending = self._pending
+        if pending is not None and pending.unique_id == unique_id and not pending.answer.done():
+            resolve(pending)
+            return
+        action = self._timed_out.pop(unique_id, None)
+        if action is not None:
+            self._metrics.late.inc()
+        self._log.warning("answer to no open call", unique_id=unique_id[:36], late_for=action)
+
+    def _accept(self, pending: _Pending, payload: Mapping[str, Any]) -> None:
+        checked = schemas.check_inbound(self.version, pending.action, payload, response=True)
+        self._note_quirks(pending.action, checked)
+        if checked.violation is None:
+            pending.answer.set_result(checked.payload)
+        else:
+            violation = checked.violation
+            failure = CallFailed(violation.code.value, f"answer to {pending.action}: {violation.message}")
+            pending.answer.set_exception(failure)
+
+    def _remember(self, unique_id: str, action: str) -> None:
+        self._timed_out[unique_id] = action
+        while len(self._timed_out) > _REMEMBERED:
+            self._timed_out.popitem(last=False)
+
+    def _note_quirks(self, action: str, checked: schemas.Checked) -> None:
+        if checked.quirks:
+            self._metrics.quirks.labels(action).inc()
+            self._log.info("quirk", action=action, quirks=checked.quirks[:8], extras=masked(checked.extras))
+
+    async def _transmit(self, frame: frames.Frame) -> None:
+        self._metrics.frames.labels("out").inc()
+        self._log.debug("frame out", kind=type(frame).__name__, payload=masked(getattr(frame, "payload", {})))
+        try:
+            await self._send(frames.serialise(frame))
+        except OSError as error:  # aiohttp reports a closed transport as a ConnectionResetError
+            raise ConnectionGone("the connection closed while sending") from error
+
+    async def _work(self) -> None:
+        """Answer the charger's calls one after the other, in order."""
+        while True:
+            item = await self._inbox.get()
+            try:
+                if isinstance(item, Call):
+                    await self._answer(item)
+                else:
+                    await self._refuse(item)
+            except ConnectionGone:
+                self._log.info("answer not sent: the connection is gone")
+            except Exception:
+                self._log.exception("follow-up failed")
+
+    async def _answer(self, call: Call) -> None:
+        try:
+            answer = await self._reply(call)
+            schemas.check_outbound(self.version, call.action, answer.payload, response=True)
+        except Refused as refusal:
+            await self._refuse(frames.call_error(call.unique_id, refusal.code, str(refusal), self.version))
+            return
+        except Exception:
+            self._log.exception("handler failed", action=call.action)
+            await self._refuse(frames.call_error(call.unique_id, ErrorCode.INTERNAL, "internal error", self.version))
+            return
+        try:
+            await self._transmit(CallResult(unique_id=call.unique_id, payload=answer.payload))
+        finally:  # what was said is so, even if the answer could not be sent any more
+            if answer.after is not None:
+                answer.after()
+
+    async def _reply(self, call: Call) -> Answer:
+        try:
+            checked = schemas.check_inbound(self.version, call.action, call.payload)
+        except schemas.UnknownAction:
+            raise Refused(ErrorCode.NOT_IMPLEMENTED, "unknown action") from None
+        self._note_quirks(call.action, checked)
+        if checked.violation is not None:
+            violation = checked.violation
+            self._log.warning("invalid payload", action=call.action, path=violation.path, fault=violation.message)
+            raise Refused(violation.code, f"{violation.path}: {violation.message}")
+        return await self._handle(call.action, checked.payload, self._clock.now())
+
+    async def _refuse(self, error: CallError) -> None:
+        self._metrics.refusals.labels(error.code).inc()
+        await self._transmit(error)

@@ -1,0 +1,192 @@
+"""What the central system knows of one charger: boot, status, sessions, meter; no I/O, no clock.
+
+Rule: state changes only here, by what the charger said, and each change that others must hear of leaves as an
+``Effect``. Sessions are also learnt from later messages, because the bridge may have been away when they began
+(OUT-04).
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from bridge.ocpp.frames import Version
+from bridge.ocpp.meter import Electrical, Sample, with_power_from_energy
+from bridge.ocpp.profile import ProfileOptions, Rating, Session
+from bridge.ocpp.settings import ChargerConfig, OcppSettings
+from bridge.target import ChargerStatus, MeterReading
+
+DRIVER_VENDOR = "openadr-gateway"  # DataTransfer vendorId by which a charger reports its driver's button
+DRIVER_OVERRIDE = "DriverOverride"  # its messageId
+_ENDED_KEPT = 8  # ids of ended sessions, so that their late meter values do not revive them
+_ID_EPOCH = datetime(2025, 1, 1, tzinfo=UTC)  # 1.6 transaction ids count seconds from here: unique over our restarts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booted:
+    """A BootNotification was accepted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionChanged:
+    """A transaction began or ended on ``connector`` (EVSE in 2.0.1)."""
+
+    connector: int
+    started: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """A reading of the whole charger."""
+
+    reading: MeterReading
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverActed:
+    """A hint that a person did something: ``override``, ``stop`` or ``unplug`` (OCP-11: never certain)."""
+
+    kind: str
+
+
+Effect = Booted | SessionChanged | Read | DriverActed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What the charger said of its smart charging; ``None`` where it said nothing."""
+
+    units: frozenset[str] | None = None
+    max_stack_level: int | None = None
+    max_periods: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Station:
+    """One charger. Outlives its connections."""
+
+    config: ChargerConfig
+    version: Version | None = None
+    vendor: str = ""
+    model: str = ""
+    firmware: str = ""
+    capabilities: Capabilities | None = None
+    connected_since: datetime | None = None
+    last_seen: datetime | None = None
+    last_reading: MeterReading | None = None
+    connectors: dict[int, str] = field(default_factory=dict)
+    sessions: dict[int, Session] = field(default_factory=dict)
+    samples: dict[int, Sample] = field(default_factory=dict)
+    ended: deque[str] = field(default_factory=lambda: deque(maxlen=_ENDED_KEPT))
+    last_start: tuple[object, ...] | None = None
+    last_transaction_id: int = 0
+
+    @property
+    def electrical(self) -> Electrical:
+        """What power is worked out with."""
+        return Electrical(voltage=self.config.voltage, phases=self.config.phases, max_a=self.config.max_a)
+
+    def options(self, settings: OcppSettings) -> ProfileOptions:
+        """Return how profiles are made for this charger: configured, else as it said, else the default."""
+        said = self.capabilities or Capabilities()
+        unit = self.config.unit or ("W" if said.units == frozenset({"W"}) else "A")
+        level = settings.stack_level if self.config.stack_level is None else self.config.stack_level
+        if self.config.stack_level is None and said.max_stack_level is not None:
+            level = min(level, said.max_stack_level)
+        return ProfileOptions(
+            rating=Rating(phases=self.config.phases, max_a=self.config.max_a, voltage=self.config.voltage),
+            unit=unit,
+            stack_level=level,
+            id_base=settings.profile_id_base,
+            backdate_s=settings.backdate_s,
+        )
+
+    def begin(self, connector: int, transaction_id: str) -> tuple[Effect, ...]:
+        """Note that ``transaction_id`` runs on ``connector``; nothing if that was known or is over."""
+        known = self.sessions.get(connector)
+        if transaction_id in self.ended or (known is not None and known.transaction_id == transaction_id):
+            return ()
+        effects = () if known is None else self.end(known.transaction_id)
+        self.sessions[connector] = Session(connector=connector, transaction_id=transaction_id)
+        return (*effects, SessionChanged(connector=connector, started=True))
+
+    def end(self, transaction_id: str) -> tuple[Effect, ...]:
+        """Note that ``transaction_id`` is over; nothing if it was not known to run."""
+        if transaction_id not in self.ended:
+            self.ended.append(transaction_id)
+        connector = self.connector_of(transaction_id)
+        if connector is None:
+            return ()
+        del self.sessions[connector]
+        return (SessionChanged(connector=connector, started=False),)
+
+    def connector_of(self, transaction_id: str) -> int | None:
+        """Return where ``transaction_id`` runs."""
+        return next((c for c, session in self.sessions.items() if session.transaction_id == transaction_id), None)
+
+    def set_status(self, connector: int, status: str) -> tuple[Effect, ...]:
+        """Note a connector's status. A free connector has no session, even if its end was never told."""
+        self.connectors[connector] = status
+        session = self.sessions.get(connector)
+        return self.end(session.transaction_id) if status == "Available" and session is not None else ()
+
+    def next_transaction_id(self, now: datetime) -> int:
+        """Return a 1.6 transaction id that this charger has not had, nor will be given after a restart of ours."""
+        self.last_transaction_id = max(self.last_transaction_id + 1, int((now - _ID_EPOCH).total_seconds()))
+        return self.last_transaction_id
+
+    def add_samples(self, connector: int, samples: Iterable[Sample]) -> tuple[Effect, ...]:
+        """Take in meter values of one connector and return the charger's readings, oldest first."""
+        effects: list[Effect] = []
+        for raw in samples:
+            previous = self.samples.get(connector)
+            sample = with_power_from_energy(raw, previous, self.electrical)
+            if previous is not None and sample.at < previous.at:  # sent late: its own value, not the charger's present
+                effects.append(Read(reading=self._reading((sample,), sample)))
+                continue
+            self.samples[connector] = sample
+            self.last_reading = self._reading(self._present(), sample)
+            effects.append(Read(reading=self.last_reading))
+        return tuple(effects)
+
+    def no_power(self, connector: int, at: datetime, energy_wh: float | None) -> tuple[Effect, ...]:
+        """Take the end of a session as a reading of 0 W: the charger said that it delivers no more."""
+        return self.add_samples(connector, (Sample(at=at, power_w=0.0, energy_wh=energy_wh, source="session ended"),))
+
+    def _present(self) -> tuple[Sample, ...]:
+        """The last samples of the connectors; connector 0 is the charger's main meter and counts only on its own."""
+        parts = tuple(sample for connector, sample in sorted(self.samples.items()) if connector)
+        return parts or tuple(self.samples.values())
+
+    def _reading(self, parts: tuple[Sample, ...], newest: Sample) -> MeterReading:
+        powers = [part.power_w for part in parts if part.power_w is not None]
+        energies = [part.energy_wh for part in parts if part.energy_wh is not None]
+        return MeterReading(
+            charger=self.config.identity,
+            at=newest.at,
+            power_w=sum(powers) if powers else None,
+            current_a=newest.current_a if len(parts) == 1 else None,
+            energy_wh=sum(energies) if energies else None,
+            source=newest.source or "meter",
+        )
+
+    def status(self, *, connected: bool) -> ChargerStatus:
+        """Return the public view."""
+        return ChargerStatus(
+            identity=self.config.identity,
+            connected=connected,
+            protocol=self.version.value if self.version else None,
+            vendor=self.vendor,
+            model=self.model,
+            firmware=self.firmware,
+            transaction=bool(self.sessions),
+            status=self._status_word(),
+            last_seen=self.last_seen,
+            last_reading=self.last_reading,
+            connected_since=self.connected_since if connected else None,
+        )
+
+    def _status_word(self) -> str:
+        """The status of a connector in use, else of the first connector, else of the charger itself."""
+        order = [*self.sessions, *sorted(c for c in self.connectors if c), 0]
+        return next((self.connectors[c] for c in order if c in self.connectors), "")

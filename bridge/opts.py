@@ -1,0 +1,136 @@
+"""What is told upstream about each resource: opt out when it cannot or will not take part, opt in again when it does.
+
+Rule: once per (event, resource, state) (VEN-07, VEN-11); the charger always comes first and the report follows,
+durable and asynchronous (VEN-08). Resources with the same news share one oadrCreateOpt. Nothing is told of a resource
+that takes part from the beginning: the VEN's oadrCreatedEvent has said so.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from bridge.store import BridgeStore, Changes, OptTold, Outcome
+from bridge.store.records import Phase
+from bridge.verify import SETTLED, OutcomeState
+from openadr.errors import InvalidId
+from openadr.model import OptReason, OptType
+from runtime.logs import get_logger
+
+log = get_logger(__name__)
+
+_OUT: Mapping[OutcomeState, OptReason] = {
+    OutcomeState.FAILED: OptReason.NOT_PARTICIPATING,
+    OutcomeState.UNRESPONSIVE: OptReason.OUTAGE_RUN_STATUS,
+    OutcomeState.OPTED_OUT: OptReason.OVERRIDE_STATUS,
+}
+
+
+class OptSink(Protocol):
+    """Where opts go: the VEN's durable outbox."""
+
+    async def opt(
+        self,
+        *,
+        event_id: str,
+        modification_number: int,
+        resource_ids: tuple[str, ...],
+        opt_type: OptType,
+        reason: str,
+        now: datetime,
+    ) -> str:
+        """Put one oadrCreateOpt into the outbox; return its optID once it is on disk."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptNews:
+    """One oadrCreateOpt to send."""
+
+    event_id: str
+    modification_number: int
+    opt_type: OptType
+    reason: OptReason
+    resource_ids: tuple[str, ...]
+
+
+def wanted(outcome: Outcome) -> tuple[OptType, OptReason] | None:
+    """Return the opt that an outcome means, ``None`` if it says nothing about taking part."""
+    if outcome.state in _OUT:
+        return OptType.OPT_OUT, _OUT[outcome.state]
+    if outcome.state in SETTLED:
+        return OptType.OPT_IN, OptReason.PARTICIPATING
+    return None
+
+
+def news(outcomes: Iterable[Outcome], told: Mapping[tuple[str, str], OptTold]) -> tuple[OptNews, ...]:
+    """Return what has not been told yet, grouped by event and kind; closed outcomes say nothing more."""
+    groups: dict[tuple[str, int, OptType, OptReason], list[str]] = {}
+    for outcome in outcomes:
+        want = wanted(outcome)
+        if want is None or outcome.phase is Phase.CLOSED:
+            continue
+        last = told.get((outcome.event_id, outcome.resource_id))
+        if last is None and want[0] is OptType.OPT_IN:
+            continue
+        if last is not None and (last.opt_type, last.reason) == (want[0].value, want[1].value):
+            continue
+        groups.setdefault((outcome.event_id, outcome.modification_number, *want), []).append(outcome.resource_id)
+    return tuple(
+        OptNews(event_id=event, modification_number=number, opt_type=kind, reason=why, resource_ids=tuple(names))
+        for (event, number, kind, why), names in groups.items()
+    )
+
+
+class OptReporter:
+    """Tells the news and remembers what was told."""
+
+    def __init__(self, sink: OptSink, store: BridgeStore) -> None:
+        self._sink, self._store = sink, store
+        self.told: dict[tuple[str, str], OptTold] = {}
+
+    async def load(self) -> None:
+        """Take up what was told before the restart."""
+        self.told = await self._store.opts()
+
+    async def report(self, outcomes: Iterable[Outcome], now: datetime) -> int:
+        """Tell what is new; return how many messages. A failure is logged and tried again at the next call."""
+        sent = 0
+        for item in news(outcomes, self.told):
+            try:
+                opt_id = await self._sink.opt(
+                    event_id=item.event_id,
+                    modification_number=item.modification_number,
+                    resource_ids=item.resource_ids,
+                    opt_type=item.opt_type,
+                    reason=item.reason.value,
+                    now=now,
+                )
+            except InvalidId as error:  # the VEN has let the event go: nobody is left to be told
+                log.info("opt not told", event_id=item.event_id, why=error.description)
+                opt_id = ""
+            except Exception as error:
+                log.error("opt not queued", event_id=item.event_id, resources=item.resource_ids, exc_info=error)
+                continue
+            rows = tuple(
+                OptTold(
+                    event_id=item.event_id,
+                    resource_id=resource_id,
+                    opt_type=item.opt_type.value,
+                    reason=item.reason.value,
+                    opt_id=opt_id,
+                    at=now,
+                )
+                for resource_id in item.resource_ids
+            )
+            await self._store.write(Changes(opts=rows))
+            self.told |= {(row.event_id, row.resource_id): row for row in rows}
+            log.info(
+                "opt queued" if opt_id else "opt settled",
+                event_id=item.event_id,
+                opt=item.opt_type.value,
+                reason=item.reason.value,
+                resources=item.resource_ids,
+            )
+            sent += 1
+        return sent

@@ -1,0 +1,28 @@
+"""The bridge's database: draws, installed schedules, commands, outcomes, overrides, opts told upstream, meter readings.
+
+Rule: the only place in the bridge that says SQL. Everything that belongs together goes in by one ``Changes`` in one
+transaction; tables exist only through the migrations beside this file.
+"""
+
+from pathlib import Path
+
+from bridge.store.records import Changes, Command, Installed, OptTold, Outcome, PowerMean, Sample
+from bridge.store.repository import BridgeStore
+from bridge.store.tables import metadata
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+VERSION_TABLE = "bridge_alembic"
+
+__all__ = [
+    "MIGRATIONS",
+    "VERSION_TABLE",
+    "BridgeStore",
+    "Changes",
+    "Command",
+    "Installed",
+    "OptTold",
+    "Outcome",
+    "PowerMean",
+    "Sample",
+    "metadata",
+]

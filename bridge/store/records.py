@@ -1,0 +1,140 @@
+"""Rows of the bridge's database as frozen values, and ``Changes``: what one transaction writes.
+
+Rule: no SQL here and no knowledge of the database; powers in W or kW as named, limits in A per phase, instants in UTC.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from bridge.arbiter import Override
+from bridge.plan import Draw
+from bridge.target import CommandOutcome, LimitSchedule, MeterReading
+from bridge.verify import OutcomeState
+
+
+class InstallState(StrEnum):
+    """How far a schedule has got on its way to a charger."""
+
+    SENT = "sent"  # on its way, or the answer was lost: it may be there
+    ACCEPTED = "accepted"
+    REFUSED = "refused"  # the charger said no
+    UNANSWERED = "unanswered"  # no usable answer, tried as often as allowed
+    CLEARING = "clearing"  # is to be removed, not confirmed yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """What a charger holds of ours, as far as we know; ``attempts`` counts sends of this schedule."""
+
+    charger: str
+    schedule: LimitSchedule
+    state: InstallState
+    detail: str
+    attempts: int
+    sent_at: datetime
+    accepted_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """One command with its result; ``kind`` is set or clear, ``cause`` says why it was sent."""
+
+    charger: str
+    kind: str
+    cause: str
+    schedule: LimitSchedule | None
+    outcome: CommandOutcome
+    detail: str
+    sent_at: datetime
+    done_at: datetime
+
+
+class Phase(StrEnum):
+    """Where in its life an outcome is."""
+
+    PLANNED = "planned"  # before the start; the power before it is not measured yet
+    RUNNING = "running"
+    ENDED = "ended"  # over, the state is final; the power during the event is not measured yet
+    AFTER = "after"  # the power after the event is not measured yet
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What one event came to at one resource. ``kw_*`` are means by meter; ``met`` and ``failed`` count readings."""
+
+    event_id: str
+    resource_id: str
+    modification_number: int
+    charger: str
+    programme: str
+    state: OutcomeState
+    reason: str
+    limit_a: float | None
+    effective_start: datetime
+    effective_end: datetime | None
+    known_at: datetime
+    accepted_at: datetime | None = None
+    applied_at: datetime | None = None
+    verified_at: datetime | None = None
+    kw_before: float | None = None
+    kw_during: float | None = None
+    kw_after: float | None = None
+    met: int = 0
+    failed: int = 0
+    retries: int = 0
+    checked_at: datetime | None = None
+    phase: Phase = Phase.PLANNED
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptTold:
+    """The last opt told upstream for one event at one resource."""
+
+    event_id: str
+    resource_id: str
+    opt_type: str
+    reason: str
+    opt_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One stored reading: ``max_a`` is the highest phase current."""
+
+    charger: str
+    at: datetime
+    power_w: float | None
+    max_a: float | None
+    energy_wh: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerMean:
+    """Mean power of a charger over a stretch of time, from ``samples`` readings."""
+
+    charger: str
+    power_w: float
+    samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What one transaction writes. ``removed`` names chargers that hold nothing of ours any more."""
+
+    draws: tuple[Draw, ...] = ()
+    installed: tuple[Installed, ...] = ()
+    removed: tuple[str, ...] = ()
+    commands: tuple[Command, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+    overrides: tuple[Override, ...] = ()
+    closed_overrides: tuple[str, ...] = ()
+    opts: tuple[OptTold, ...] = ()
+    readings: tuple[MeterReading, ...] = ()
+
+    def __bool__(self) -> bool:
+        """True if there is anything to write."""
+        return self != Changes()

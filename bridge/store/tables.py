@@ -1,0 +1,137 @@
+"""Tables of the bridge's database, for SQLite and PostgreSQL alike.
+
+Rule: instants are stored in UTC by ``Instant`` and read back aware; only whole schedules are kept as JSON documents,
+because a version of a schedule is immutable; everything an operator may ask for is a column.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Boolean, Column, DateTime, Dialect, Float, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy.types import TypeDecorator
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC datetime; SQLite keeps no zone, so it is cut on the way in and put back on the way out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Return the value in UTC; naive values are refused."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("instant without time zone")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Return the value aware, in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)  # type: ignore[no-any-return]
+
+
+metadata = MetaData()
+
+draw = Table(
+    "bridge_draw",
+    metadata,
+    Column("event_id", String, primary_key=True),
+    Column("resource_id", String, primary_key=True),
+    Column("start_u", Float, nullable=False),
+    Column("release_u", Float, nullable=False),
+)
+
+installed = Table(
+    "bridge_installed",
+    metadata,
+    Column("charger", String, primary_key=True),
+    Column("schedule", Text, nullable=False),
+    Column("state", String, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("sent_at", Instant, nullable=False),
+    Column("accepted_at", Instant),
+)
+
+command = Table(
+    "bridge_command",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("charger", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("cause", String, nullable=False),
+    Column("schedule", Text),
+    Column("outcome", String, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("sent_at", Instant, nullable=False),
+    Column("done_at", Instant, nullable=False),
+    Index("bridge_command_by_charger", "charger", "sent_at"),
+)
+
+outcome = Table(
+    "bridge_outcome",
+    metadata,
+    Column("event_id", String, primary_key=True),
+    Column("resource_id", String, primary_key=True),
+    Column("modification_number", Integer, nullable=False),
+    Column("charger", String, nullable=False),
+    Column("programme", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("limit_a", Float),
+    Column("effective_start", Instant, nullable=False),
+    Column("effective_end", Instant),
+    Column("known_at", Instant, nullable=False),
+    Column("accepted_at", Instant),
+    Column("applied_at", Instant),
+    Column("verified_at", Instant),
+    Column("kw_before", Float),
+    Column("kw_during", Float),
+    Column("kw_after", Float),
+    Column("met", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("retries", Integer, nullable=False),
+    Column("checked_at", Instant),
+    Column("phase", String, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Index("bridge_outcome_by_phase", "phase"),
+)
+
+override = Table(
+    "bridge_override",
+    metadata,
+    Column("override_id", String, primary_key=True),
+    Column("resource_id", String, nullable=False),
+    Column("event_ids", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("source", String, nullable=False),
+    Column("start_at", Instant, nullable=False),
+    Column("end_at", Instant),
+    Column("closed", Boolean, nullable=False),
+    Index("bridge_override_open", "closed"),
+)
+
+opt_told = Table(
+    "bridge_opt_told",
+    metadata,
+    Column("event_id", String, primary_key=True),
+    Column("resource_id", String, primary_key=True),
+    Column("opt_type", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("opt_id", String, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+reading = Table(
+    "bridge_reading",
+    metadata,
+    Column("charger", String, primary_key=True),
+    Column("at", Instant, primary_key=True),
+    Column("power_w", Float),
+    Column("max_a", Float),
+    Column("energy_wh", Float),
+    Index("bridge_reading_by_time", "at"),
+)

@@ -1,0 +1,129 @@
+"""What the bridge asks of a device family and what it hears back: limits, results, status, meter readings, with units.
+
+Rule: only values and Protocols, no I/O and no knowledge of any device protocol. A limit is an upper cap in amperes
+per phase (MAP-06, MAP-08); ``CommandResult`` says what the device answered, which is never proof of effect
+(decision 0005).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+
+class CommandOutcome(StrEnum):
+    """How one command to a device ended. Only ACCEPTED means that the device agreed."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"  # the device answered no
+    NOT_SUPPORTED = "not_supported"  # the device cannot do it at all (OCP-08)
+    OFFLINE = "offline"  # no connection: nothing was sent
+    TIMEOUT = "timeout"  # sent, no answer within the time-out (OCP-09)
+    ERROR = "error"  # sent, answered by a protocol error, or failed on our side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitPeriod:
+    """From ``start_s`` seconds after the schedule's start on: ``limit_a`` A per phase, ``None`` for no limit."""
+
+    start_s: int
+    limit_a: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSchedule:
+    """Caps for one charger over [start, end). ``expires`` is when the device must drop it on its own (OUT-02).
+
+    ``schedule_id`` is a positive number, stable for (charger, event), so that a re-sent schedule replaces itself.
+    ``periods`` is non-empty, ordered, and begins with ``start_s`` 0. Sending it again is harmless.
+    """
+
+    schedule_id: int
+    start: datetime
+    end: datetime
+    expires: datetime
+    periods: tuple[LimitPeriod, ...]
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandResult:
+    """The answer to one command; ``detail`` is the device's own word or the failure, ``at`` when it was known."""
+
+    outcome: CommandOutcome
+    detail: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterReading:
+    """One reading: total import ``power_w`` (W), ``current_a`` per phase (A), cumulative import ``energy_wh`` (Wh)."""
+
+    charger: str
+    at: datetime
+    power_w: float | None = None
+    current_a: tuple[float, ...] | None = None
+    energy_wh: float | None = None
+    source: str = "meter"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargerStatus:
+    """What is known of a charger now. ``transaction`` is True while a session runs."""
+
+    identity: str
+    connected: bool
+    protocol: str | None = None
+    vendor: str = ""
+    model: str = ""
+    firmware: str = ""
+    transaction: bool = False
+    status: str = ""
+    last_seen: datetime | None = None
+    last_reading: MeterReading | None = None
+    connected_since: datetime | None = None
+
+
+class LimitTarget(Protocol):
+    """A family of devices that take caps. Commands never raise for a device's fault: they return what happened."""
+
+    async def set_limit(self, identity: str, schedule: LimitSchedule) -> CommandResult:
+        """Install ``schedule`` on the charger, for a running session and for one that begins inside it."""
+        ...
+
+    async def clear_limit(self, identity: str, schedule_id: int) -> CommandResult:
+        """Remove the schedule. Removing one that is not there is ACCEPTED."""
+        ...
+
+    def status(self, identity: str) -> ChargerStatus | None:
+        """Return what is known of one charger, ``None`` if it was never seen."""
+        ...
+
+    def chargers(self) -> tuple[ChargerStatus, ...]:
+        """Return every charger seen, ordered by identity."""
+        ...
+
+
+class FleetEvents(Protocol):
+    """What a device family tells the bridge. Callbacks are plain functions, return at once and never raise."""
+
+    def connected(self, identity: str, now: datetime) -> None:
+        """The charger is connected and ready for commands (after an accepted boot)."""
+        ...
+
+    def disconnected(self, identity: str, now: datetime) -> None:
+        """The connection is gone."""
+        ...
+
+    def reading(self, reading: MeterReading) -> None:
+        """A meter reading arrived; ``reading.at`` is the device's own time stamp."""
+        ...
+
+    def transaction(self, identity: str, started: bool, now: datetime) -> None:
+        """A session started or ended."""
+        ...
+
+    def driver_action(self, identity: str, kind: str, now: datetime) -> None:
+        """Something only a person does at the charger, for example ``override`` (OCP-11: a hint, never certain)."""
+        ...

@@ -1,0 +1,227 @@
+"""What a charger did about an event, judged by its meter: accepted, applied and verified are different states; pure.
+
+Rule (decision 0005, EVT-17, TEL-12): an answer is no effect. *accepted* is the charger's word, *applied* means that
+the schedule is in force by time, *verified* needs a meter reading taken after the settling time that is at or under
+the limit. An idle charger promises nothing and an offline one is never counted as delivered (OUT-09).
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from bridge.target import CommandOutcome, MeterReading
+
+
+class OutcomeState(StrEnum):
+    """The outcome of one event at one resource."""
+
+    RECEIVED = "received"  # known here, no answer from the charger yet
+    ACCEPTED = "accepted"  # the charger said yes; not in force yet
+    APPLIED = "applied"  # in force by time; no proof yet
+    VERIFIED = "verified"  # the meter says so
+    PARTIAL = "partial"  # met for a part of the event only
+    FAILED = "failed"  # refused, or accepted and ignored
+    OPTED_OUT = "opted_out"  # the driver overrode it
+    UNRESPONSIVE = "unresponsive"  # offline, or no answer
+    CONSTRAINED_BY = "constrained_by"  # the meter complies, but under somebody else's lower limit
+    IDLE = "idle"  # no load there to limit
+
+
+SETTLED = frozenset({OutcomeState.VERIFIED, OutcomeState.CONSTRAINED_BY})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyPolicy:
+    """How proof is taken; tolerance is the larger of the share and the W (converted to A per phase)."""
+
+    enabled: bool = True
+    settle_s: float = 60.0  # ramp of the car and the charger, and the next meter sample
+    tolerance: float = 0.05  # share of the limit: meter class and control error
+    tolerance_w: float = 200.0  # what a paused charger may still draw: electronics, contactor, cooling
+    retries: int = 2  # the schedule is asserted again this often before the charger counts as ignoring it
+    idle_w: float = 100.0  # below it a charger is not charging
+    offline_after_s: float = 60.0  # a shorter loss of contact is no outage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """All that is known of one event at one resource now. Limits in A per phase, powers in W, instants in UTC."""
+
+    limit_a: float | None  # this event's cap in force now, None: the event asks for none
+    effective_a: float | None  # what the charger was told to hold, by the arbiter
+    limited_by: str | None  # who limits more than this event, None: nobody
+    phases: int
+    voltage: float
+    since: datetime | None  # when the cap in force began; None: the event has not begun here
+    accepted_at: datetime | None  # when the charger agreed to the schedule it holds now
+    trouble: CommandOutcome | None  # why the last command failed for good, None: it did not
+    trouble_detail: str
+    offline_since: datetime | None
+    connected_since: datetime | None
+    transaction: bool
+    reading: MeterReading | None  # the latest
+    before_w: float | None  # mean power before the start, None: not measured
+    override: str | None  # the reason of the override that takes this event out
+    retries: int  # how often the schedule was asserted again because the meter disagreed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The judgement: ``checked`` a reading was compared, ``met`` it was under the limit, ``retry`` assert again."""
+
+    state: OutcomeState
+    reason: str
+    checked: bool = False
+    met: bool = False
+    retry: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How many readings were compared during the event, and how many of them failed for good."""
+
+    met: int = 0
+    failed: int = 0
+
+    def add(self, verdict: Verdict) -> "Tally":
+        """Count one verdict."""
+        if not verdict.checked:
+            return self
+        if verdict.met:
+            return replace(self, met=self.met + 1)
+        return replace(self, failed=self.failed + (verdict.state is OutcomeState.FAILED))
+
+
+def measured_a(reading: MeterReading, phases: int, voltage: float) -> float | None:
+    """Return the highest phase current in A; from total power only if no current was reported; ``None``: neither."""
+    if reading.current_a:
+        return max(reading.current_a)
+    return None if reading.power_w is None else reading.power_w / (phases * voltage)
+
+
+def power_w(reading: MeterReading, voltage: float) -> float | None:
+    """Return the total power in W, from the phase currents if the meter reports no power."""
+    if reading.power_w is not None:
+        return reading.power_w
+    return sum(reading.current_a) * voltage if reading.current_a else None
+
+
+def allowed_a(limit_a: float, phases: int, voltage: float, policy: VerifyPolicy) -> float:
+    """Return the highest current in A per phase that still counts as meeting ``limit_a``."""
+    return limit_a + max(limit_a * policy.tolerance, policy.tolerance_w / (phases * voltage))
+
+
+def judge(seen: Observation, previous: OutcomeState, reason: str, policy: VerifyPolicy, now: datetime) -> Verdict:
+    """Return the state at ``now``; ``previous`` and its ``reason`` hold as long as nothing new is known."""
+    early = _without_meter(seen, policy, now)
+    if early is not None:
+        return early
+    if seen.since is None or now < seen.since:
+        return Verdict(state=OutcomeState.ACCEPTED, reason="accepted by the charger, waits for the start")
+    if seen.limit_a is None:
+        if previous in (OutcomeState.RECEIVED, OutcomeState.ACCEPTED):
+            return Verdict(state=OutcomeState.APPLIED, reason="normal operation: no limit asked")
+        return Verdict(state=previous, reason=reason)
+    settled = max(at for at in (seen.since, seen.accepted_at, seen.connected_since) if at is not None) + timedelta(
+        seconds=policy.settle_s
+    )
+    if now < settled:
+        return _waiting(previous, reason, "in force by time, waiting for the meter")
+    return _by_meter(seen, previous, reason, policy, settled)
+
+
+def _without_meter(seen: Observation, policy: VerifyPolicy, now: datetime) -> Verdict | None:
+    """Return what is clear without any reading: overridden, offline, refused, no answer, not accepted yet."""
+    begun = seen.since is not None and now >= seen.since
+    if seen.override is not None:
+        return Verdict(state=OutcomeState.OPTED_OUT, reason=f"driver override: {seen.override}")
+    if seen.offline_since is not None:
+        since = max(seen.offline_since, seen.since) if seen.since is not None else seen.offline_since
+        if begun and now >= since + timedelta(seconds=policy.offline_after_s):
+            held = (
+                "the schedule was accepted before, its effect is not seen" if seen.accepted_at else "nothing was sent"
+            )
+            return Verdict(state=OutcomeState.UNRESPONSIVE, reason=f"no connection to the charger; {held}")
+        if seen.accepted_at is None:
+            return Verdict(state=OutcomeState.RECEIVED, reason="the charger is not connected")
+        return None
+    if seen.trouble in (CommandOutcome.REJECTED, CommandOutcome.NOT_SUPPORTED):
+        return Verdict(state=OutcomeState.FAILED, reason=f"refused by the charger: {seen.trouble_detail}")
+    if seen.trouble is not None:
+        return Verdict(
+            state=OutcomeState.UNRESPONSIVE, reason=f"no usable answer ({seen.trouble}): {seen.trouble_detail}"
+        )
+    if seen.accepted_at is None and (seen.limit_a is not None or not begun):
+        return Verdict(state=OutcomeState.RECEIVED, reason="not yet accepted by the charger")
+    return None
+
+
+def _waiting(previous: OutcomeState, reason: str, why: str) -> Verdict:
+    """Return *applied*, or keep a judgement that was already made."""
+    if previous in (OutcomeState.RECEIVED, OutcomeState.ACCEPTED, OutcomeState.APPLIED):
+        return Verdict(state=OutcomeState.APPLIED, reason=why)
+    return Verdict(state=previous, reason=reason)
+
+
+def _by_meter(
+    seen: Observation, previous: OutcomeState, reason: str, policy: VerifyPolicy, settled: datetime
+) -> Verdict:
+    fresh = seen.reading if seen.reading is not None and seen.reading.at >= settled else None
+    amperes = None if fresh is None else measured_a(fresh, seen.phases, seen.voltage)
+    if amperes is None or fresh is None:
+        if not seen.transaction:
+            return Verdict(state=OutcomeState.IDLE, reason="no charging session: nothing to limit")
+        return _waiting(previous, reason, "in force by time, no meter reading since it settled")
+    watts = power_w(fresh, seen.voltage) or 0.0
+    if watts < policy.idle_w and (not seen.transaction or _was_idle(seen, policy)):
+        return Verdict(state=OutcomeState.IDLE, reason="the charger draws nothing and drew nothing before")
+    if not policy.enabled:
+        return _waiting(previous, reason, "in force by time; verification is switched off")
+    return _compare(seen, amperes, policy)
+
+
+def _was_idle(seen: Observation, policy: VerifyPolicy) -> bool:
+    """True if the car drew nothing before; without a measurement only a pause explains why it draws nothing now."""
+    if seen.before_w is not None:
+        return seen.before_w < policy.idle_w
+    return (seen.effective_a or 0.0) > 0.0
+
+
+def _compare(seen: Observation, amperes: float, policy: VerifyPolicy) -> Verdict:
+    limit_a = seen.limit_a or 0.0
+    if amperes <= allowed_a(limit_a, seen.phases, seen.voltage, policy):
+        words = f"meter reads {amperes:.1f} A per phase, limit {limit_a:g} A"
+        if seen.limited_by is not None:
+            return Verdict(
+                state=OutcomeState.CONSTRAINED_BY,
+                reason=f"{words}; limited by {seen.limited_by}",
+                checked=True,
+                met=True,
+            )
+        return Verdict(state=OutcomeState.VERIFIED, reason=words, checked=True, met=True)
+    words = f"meter reads {amperes:.1f} A per phase against a limit of {limit_a:g} A"
+    if seen.retries < policy.retries:
+        return Verdict(state=OutcomeState.APPLIED, reason=f"{words}; asserting again", checked=True, retry=True)
+    return Verdict(
+        state=OutcomeState.FAILED,
+        reason=f"accepted and ignored: {words} after {seen.retries} retries",
+        checked=True,
+    )
+
+
+def conclude(state: OutcomeState, reason: str, tally: Tally) -> tuple[OutcomeState, str]:
+    """Return the final state at the event's end: met for a part only is *partial*; without proof it stays unproven."""
+    checks = tally.met + tally.failed
+    if state is OutcomeState.OPTED_OUT:
+        return state, reason
+    if state is OutcomeState.UNRESPONSIVE:
+        return state, f"{reason}; met in {tally.met} readings before" if tally.met else reason
+    if tally.met and tally.failed:
+        return OutcomeState.PARTIAL, f"met in {tally.met} of {checks} readings; last: {reason}"
+    if tally.failed:
+        return OutcomeState.FAILED, reason
+    if state is OutcomeState.IDLE and tally.met:
+        return OutcomeState.VERIFIED, f"met in {checks} readings while there was a load; then: {reason}"
+    if state in (OutcomeState.ACCEPTED, OutcomeState.APPLIED):
+        return state, f"{reason}; no proof by meter until the end"
+    return state, reason

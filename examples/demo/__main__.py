@@ -1,0 +1,97 @@
+"""``python -m examples.demo [--once] [--folder DIR]``: run the demonstration and print what happens.
+
+Rule: exit code 0 only if every charger ended as it must; all programs are stopped whatever happens. Without ``--once``
+they keep running after the tables, to look around in, until Ctrl-C.
+"""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+import aiohttp
+from rich.console import Console
+
+from examples.demo import outcome, story
+from examples.demo.fleet import FLEET
+from examples.demo.programs import Api, DemoFailed, Programs
+from examples.demo.site import prepare
+from runtime.clock import SystemClock
+
+WIDTH = 200  # columns of the tables where the output is no terminal
+
+
+async def run(folder: Path, *, once: bool, console: Console) -> int:
+    """Run the whole demonstration; returns the exit code."""
+    clock = SystemClock()
+    began = clock.now()
+    site = prepare(folder, FLEET, now=began)
+    programs = Programs(site)
+    async with aiohttp.ClientSession() as http:
+        stage = story.Stage(
+            site=site,
+            programs=programs,
+            vtn=Api(http, site, site.vtn_api),
+            bridge=Api(http, site, site.bridge_api),
+            clock=clock,
+            console=console,
+            began=began,
+        )
+        stage.say(f"certificates and settings are in {folder}, logs in {folder / 'logs'}")
+        try:
+            await story.start(stage)
+            faults = await _acts(stage)
+            if not once:
+                await _linger(stage)
+        finally:
+            await programs.stop()
+    return 1 if faults else 0
+
+
+async def _acts(stage: story.Stage) -> int:
+    faults = 0
+    for act in (story.SIMPLE, story.CAPACITY):
+        if act is not story.SIMPLE:
+            await story.wait_all_back(stage)
+        event_id = await story.publish(stage, act)
+        await story.watch(stage, act, event_id)
+        lines = await outcome.collect(stage, act, event_id)
+        stage.console.print(outcome.render(act, lines))
+        for line in lines:
+            for fault in line.faults:
+                faults += 1
+                stage.console.print(f"[red]{line.charger.identity}: {fault}[/red]")
+    opts = await stage.vtn.get("/opts?limit=1000")
+    stage.say(f"the VTN holds {len(opts['opts'])} opts and telemetry of {len(FLEET)} resources")
+    verdict = "[green]every outcome is as expected[/green]" if not faults else f"[red]{faults} faults[/red]"
+    stage.say(verdict)
+    return faults
+
+
+async def _linger(stage: story.Stage) -> None:
+    stage.say(f"still running; Ctrl-C ends it. VTN API {stage.site.vtn_api}, bridge API {stage.site.bridge_api}")
+    stage.say(f"try: curl --cacert {stage.site.ca} -H 'Authorization: Bearer {stage.site.token}' \\")
+    stage.say(f"       {stage.site.vtn_api}/api/v1/events")
+    while True:
+        stage.programs.check()
+        await asyncio.sleep(1)
+
+
+def main() -> int:
+    """Read the command line and run."""
+    parser = argparse.ArgumentParser(prog="make demo ARGS=...", description=__doc__)
+    parser.add_argument("--once", action="store_true", help="end after the outcome; exit 0 only if all is as expected")
+    parser.add_argument("--folder", type=Path, default=Path(".demo"), help="where certificates, data and logs go")
+    arguments = parser.parse_args()
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH, force_terminal=False)
+    try:
+        return asyncio.run(run(arguments.folder.resolve(), once=arguments.once, console=console))
+    except DemoFailed as error:
+        console.print(f"[red]{error}[/red]")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

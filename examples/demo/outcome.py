@@ -1,0 +1,117 @@
+"""The outcome table of one event and the check against what each charger must have come to.
+
+Rule: the verdict is the bridge's, the opt is what the VTN holds, and the power is checked here once more against the
+limit, so that a verdict that the meter does not bear out fails the demonstration.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from rich.table import Table
+
+from examples.demo.fleet import FLEET, DemoCharger, Expected
+from examples.demo.story import STATE_STYLE, Act, Stage
+
+VOLTAGE = 230.0  # of the simulated chargers
+SLACK_KW = 0.25  # meter and control error of the simulated chargers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One charger in one event: the bridge's outcome, the VTN's view of the resource, the faults found."""
+
+    charger: DemoCharger
+    expected: Expected
+    outcome: dict[str, Any]
+    opt: str
+    opt_reason: str
+    telemetry: int
+    faults: tuple[str, ...]
+
+
+async def collect(stage: Stage, act: Act, event_id: str) -> list[Line]:
+    """Ask the bridge and the VTN and compare with what is expected."""
+    outcomes = {row["chargerID"]: row for row in await stage.bridge.get(f"/outcomes?eventID={event_id}")}
+    event = await stage.vtn.get(f"/events/{event_id}")
+    resources = {row["resourceID"]: row for ven in event["vens"] for row in ven["resources"]}
+    lines = []
+    for charger in FLEET:
+        expected = charger.simple if act.signal_name == "SIMPLE" else charger.capacity
+        resource = resources.get(charger.resource_id, {})
+        opt, reason = str(resource.get("optType")), str(resource.get("optReason") or "")
+        page = await stage.vtn.get(f"/reports?resourceID={charger.resource_id}&limit=1000")
+        outcome = outcomes.get(charger.identity, {})
+        lines.append(
+            Line(
+                charger=charger,
+                expected=expected,
+                outcome=outcome,
+                opt=opt,
+                opt_reason=reason,
+                telemetry=len(page["reports"]),
+                faults=tuple(_faults(charger, expected, outcome, opt, reason, len(page["reports"]))),
+            )
+        )
+    return lines
+
+
+def _faults(
+    charger: DemoCharger, expected: Expected, outcome: dict[str, Any], opt: str, reason: str, telemetry: int
+) -> list[str]:
+    faults = []
+    if outcome.get("state") != expected.state:
+        faults.append(f"outcome {outcome.get('state')}, expected {expected.state}")
+    if opt != expected.opt or (expected.reason and reason != expected.reason):
+        faults.append(f"the VTN holds {opt} {reason}, expected {expected.opt} {expected.reason}".rstrip())
+    if telemetry == 0:
+        faults.append("the VTN holds no telemetry")
+    during, limit = outcome.get("kWDuring"), outcome.get("limitA")
+    if during is not None and limit is not None:
+        allowed = limit * charger.phases * VOLTAGE / 1000 + SLACK_KW
+        if expected.state == "verified" and during > allowed:
+            faults.append(f"{during:.2f} kW during the event, at most {allowed:.2f} kW are allowed")
+        if expected.state == "failed" and during <= allowed:
+            faults.append("the meter shows compliance")
+    elif expected.state == "verified":
+        faults.append("no power measured during the event")
+    return faults
+
+
+def _kw(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def _accepted(row: dict[str, Any]) -> str:
+    if row.get("acceptedAt"):
+        return "yes"
+    return "no" if row.get("state") == "failed" else "-"
+
+
+def render(act: Act, lines: list[Line]) -> Table:
+    """Return the table."""
+    table = Table(title=act.title, title_justify="left", pad_edge=False)
+    for name in ("charger", "OCPP", "story", "limit", "accepted", "kW before", "during", "after", "outcome", "why"):
+        right = name in ("limit", "kW before", "during", "after")
+        table.add_column(name, justify="right" if right else "left", no_wrap=name != "why", max_width=44)
+    table.add_column("VTN: opt, values")
+    table.add_column("ok")
+    for line in lines:
+        row, charger = line.outcome, line.charger
+        state = str(row.get("state"))
+        style = STATE_STYLE.get(state, "yellow")
+        limit = row.get("limitA")
+        table.add_row(
+            charger.identity,
+            f"{charger.version} {charger.phases}x{charger.max_a} A",
+            charger.story,
+            "-" if limit is None else f"{limit:g} A",
+            _accepted(row),
+            _kw(row.get("kWBefore")),
+            _kw(row.get("kWDuring")),
+            _kw(row.get("kWAfter")),
+            f"[{style}]{state}[/{style}]",
+            str(row.get("reason", "")),
+            f"{line.opt} {line.opt_reason}, {line.telemetry}".replace(" ,", ","),
+            "[red]no[/red]" if line.faults else "[green]yes[/green]",
+        )
+    return table

@@ -1,0 +1,21 @@
+"""The wire codec of OpenADR 2.0b: bytes to messages and back, for all 23 payload roots.
+
+Rule: the rest of the gateway sees only what is exported here and only the dataclasses of ``openadr.messages``; XML
+stays inside this package.
+"""
+
+from openadr.wire.codec import Outline, decode, encode, encode_event, join_distribute, outline, root_name
+from openadr.wire.parsing import MAX_BYTES, parse, schema
+
+__all__ = [
+    "MAX_BYTES",
+    "Outline",
+    "decode",
+    "encode",
+    "encode_event",
+    "join_distribute",
+    "outline",
+    "parse",
+    "root_name",
+    "schema",
+]

@@ -1,0 +1,371 @@
+"""Real parts for the bridge tests: events, resources, a charger park, an opt sink, and a world that steps time.
+time.
+
+The park is a working ``LimitTarget``: it keeps schedules, carries them out by its own clock, and meters what its
+cars draw.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bridge.dispatch import Patience
+from bridge.fleet import Fleet
+from bridge.metrics import BridgeMetrics
+from bridge.program import Programme, Programmes
+from bridge.programmes import load
+from bridge.resources import Resource
+from bridge.schedule import Horizon, limit_at
+from bridge.store import MIGRATIONS, VERSION_TABLE, BridgeStore
+from bridge.supervisor import Rhythm, Supervision, Supervisor
+from bridge.target import ChargerStatus, CommandOutcome, CommandResult, LimitSchedule, MeterReading
+from bridge.verify import VerifyPolicy
+from openadr.model import (
+    ActivePeriod,
+    EiTarget,
+    Event,
+    EventDescriptor,
+    EventStatus,
+    Interval,
+    OptType,
+    Signal,
+    SignalType,
+)
+from openadr.times import Duration
+from runtime.clock import FakeClock
+from runtime.database import create_engine, upgrade
+from ven.model import StoredEvent
+
+T0 = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
+DNO = "http://gateway.example/programmes/dno-curtailment"
+EMERGENCY = "http://gateway.example/programmes/emergency-limit"
+PROGRAMMES = load(("dno-curtailment", "emergency-limit"))
+VEN_ID = "ven-1"
+
+
+def at(seconds: float) -> datetime:
+    """Return T0 plus seconds."""
+    return T0 + timedelta(seconds=seconds)
+
+
+def simple(*levels: tuple[int, float]) -> Signal:
+    """Return a SIMPLE signal from (seconds, level) pairs."""
+    return signal("SIMPLE", SignalType.LEVEL, *levels)
+
+
+def capacity(*values: tuple[int, float]) -> Signal:
+    """Return an x-loadControlCapacity signal from (seconds, fraction) pairs."""
+    return signal("LOAD_CONTROL", SignalType.LOAD_CONTROL_CAPACITY, *values)
+
+
+def signal(name: str, kind: SignalType, *values: tuple[int, float], target: EiTarget | None = None) -> Signal:
+    return Signal(
+        signal_name=name,
+        signal_type=kind,
+        signal_id=f"signal-{name}-{kind}",
+        target=target,
+        intervals=tuple(
+            Interval(duration=Duration(seconds=seconds), uid=uid, value=value)
+            for uid, (seconds, value) in enumerate(values)
+        ),
+    )
+
+
+def event(
+    *signals: Signal,
+    event_id: str = "event-1",
+    start: datetime = T0,
+    startafter: int | None = 0,
+    context: str = DNO,
+    target: EiTarget | None = None,
+    priority: int = 1,
+    modification: int = 0,
+    status: EventStatus = EventStatus.FAR,
+    test: str | None = None,
+    open_ended: bool = False,
+) -> Event:
+    total = sum(interval.duration.seconds for interval in signals[0].intervals)
+    return Event(
+        descriptor=EventDescriptor(
+            event_id=event_id,
+            modification_number=modification,
+            market_context=context,
+            created_date_time=T0,
+            event_status=status,
+            priority=priority,
+            test_event=test,
+        ),
+        active_period=ActivePeriod(
+            dtstart=start,
+            duration=Duration(seconds=0 if open_ended else total),
+            startafter=None if startafter is None else Duration(seconds=startafter),
+        ),
+        signals=signals,
+        target=target or EiTarget(),
+    )
+
+
+def resource(number: int = 1, **changes: object) -> Resource:
+    base = Resource(resource_id=f"evse-{number}", charger=f"CP{number}", max_a=32.0, phases=3, groups=("feeder-7",))
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+@dataclass
+class SimCharger:
+    """One charger of the park: what its car would draw, what it holds, how it behaves."""
+
+    identity: str
+    phases: int = 3
+    demand_a: float = 32.0
+    session: bool = True
+    connected: bool = True
+    refuses: bool = False
+    ignores: bool = False
+    drops: int = 0  # commands that will get no answer
+    broken: bool = False
+    schedules: dict[int, LimitSchedule] = field(default_factory=dict)
+    sent: list[str] = field(default_factory=list)
+
+    def draw_a(self, now: datetime) -> float:
+        if not self.session:
+            return 0.0
+        limits = [] if self.ignores else [limit_at(each, now) for each in self.schedules.values()]
+        return min([self.demand_a, *(limit for limit in limits if limit is not None)])
+
+
+class Park:
+    """A ``LimitTarget`` in memory."""
+
+    def __init__(self, clock: FakeClock, chargers: Iterable[SimCharger]) -> None:
+        self.clock = clock
+        self.by_identity = {charger.identity: charger for charger in chargers}
+        self.energy_wh = dict.fromkeys(self.by_identity, 0.0)
+
+    def __getitem__(self, identity: str) -> SimCharger:
+        return self.by_identity[identity]
+
+    def _result(self, charger: SimCharger) -> CommandResult:
+        outcome, detail = CommandOutcome.ACCEPTED, "Accepted"
+        if not charger.connected:
+            outcome, detail = CommandOutcome.OFFLINE, "not connected"
+        elif charger.broken:
+            raise RuntimeError("a fault on our side")
+        elif charger.drops:
+            charger.drops -= 1
+            outcome, detail = CommandOutcome.TIMEOUT, "no answer in 30 s"
+        elif charger.refuses:
+            outcome, detail = CommandOutcome.REJECTED, "Rejected"
+        return CommandResult(outcome=outcome, detail=detail, at=self.clock.now())
+
+    async def set_limit(self, identity: str, schedule: LimitSchedule) -> CommandResult:
+        await asyncio.sleep(0)
+        charger = self.by_identity[identity]
+        charger.sent.append("set")
+        result = self._result(charger)
+        if result.outcome is CommandOutcome.ACCEPTED:
+            charger.schedules[schedule.schedule_id] = schedule
+        return result
+
+    async def clear_limit(self, identity: str, schedule_id: int) -> CommandResult:
+        await asyncio.sleep(0)
+        charger = self.by_identity[identity]
+        charger.sent.append("clear")
+        result = self._result(charger)
+        if result.outcome is CommandOutcome.ACCEPTED:
+            charger.schedules.pop(schedule_id, None)
+        return result
+
+    def status(self, identity: str) -> ChargerStatus | None:
+        charger = self.by_identity.get(identity)
+        if charger is None:
+            return None
+        return ChargerStatus(
+            identity=identity,
+            connected=charger.connected,
+            protocol="memory",
+            transaction=charger.session,
+            connected_since=self.clock.now() if charger.connected else None,
+        )
+
+    def chargers(self) -> tuple[ChargerStatus, ...]:
+        return tuple(status for name in sorted(self.by_identity) if (status := self.status(name)) is not None)
+
+    def meter(self, fleet: Fleet, seconds: float) -> None:
+        """Every connected charger reports what it draws now."""
+        now = self.clock.now()
+        for charger in self.by_identity.values():
+            amperes = charger.draw_a(now)
+            watts = amperes * charger.phases * 230.0
+            self.energy_wh[charger.identity] += watts * seconds / 3600
+            if charger.connected:
+                fleet.reading(
+                    MeterReading(
+                        charger=charger.identity,
+                        at=now,
+                        power_w=watts,
+                        current_a=(amperes,) * charger.phases,
+                        energy_wh=self.energy_wh[charger.identity],
+                    )
+                )
+
+
+@dataclass(frozen=True)
+class Opt:
+    """One opt as told upstream."""
+
+    event_id: str
+    modification_number: int
+    resource_ids: tuple[str, ...]
+    opt_type: OptType
+    reason: str
+
+
+class Upstream:
+    """The VEN as the bridge sees it: events to carry out, and an outbox for opts."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, StoredEvent] = {}
+        self.opts: list[Opt] = []
+        self.away = False
+        self.forgotten: list[str] = []
+
+    async def events(self) -> tuple[StoredEvent, ...]:
+        return tuple(self.stored.values())
+
+    async def opt(
+        self,
+        *,
+        event_id: str,
+        modification_number: int,
+        resource_ids: tuple[str, ...],
+        opt_type: OptType,
+        reason: str,
+        now: datetime,
+    ) -> str:
+        if self.away:
+            raise ConnectionError("no outbox")
+        self.opts.append(Opt(event_id, modification_number, resource_ids, opt_type, reason))
+        return f"opt-{len(self.opts)}"
+
+    def send(self, *events: Event, opt_type: OptType = OptType.OPT_IN) -> None:
+        for each in events:
+            self.stored[each.descriptor.event_id] = StoredEvent(
+                event=each, received_at=T0, opt_type=opt_type, request_id="req-1"
+            )
+
+    def cancel(self, event_id: str, now: datetime) -> None:
+        self.stored[event_id] = replace(self.stored[event_id], cancelled_at=now)
+
+    async def forget(self, event_id: str) -> None:
+        self.forgotten.append(self.stored.pop(event_id).event.descriptor.event_id)
+
+
+QUICK = Supervision(
+    policy=VerifyPolicy(settle_s=20.0, offline_after_s=30.0, retries=2),
+    horizon=Horizon(lead_s=3600, open_ended_s=600),
+    patience=Patience(attempts=3, backoff_s=5.0),
+    rhythm=Rhythm(flush_s=5.0, after_s=30.0),
+)
+
+
+class World:
+    """A bridge, its chargers and its VEN, on one clock that the test steps."""
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        chargers: Iterable[SimCharger],
+        *,
+        resources: Iterable[Resource] | None = None,
+        programmes: Programmes = PROGRAMMES,
+        settings: Supervision = QUICK,
+        draws: Iterable[float] = (),
+        start: datetime = T0,
+    ) -> None:
+        self.clock = FakeClock(start)
+        self.park = Park(self.clock, chargers)
+        self.upstream = Upstream()
+        self.engine = engine
+        self.store = BridgeStore(engine)
+        self.resources = tuple(resources or self._resources())
+        self.programmes, self.settings = programmes, settings
+        self._draws = iter(draws)
+        self.supervisor = self._build()
+
+    def _resources(self) -> list[Resource]:
+        return [
+            Resource(resource_id=f"evse-{each.identity[2:]}", charger=each.identity, max_a=32.0, phases=each.phases)
+            for each in self.park.by_identity.values()
+        ]
+
+    def _build(self) -> Supervisor:
+        return Supervisor(
+            resources=self.resources,
+            programmes=self.programmes,
+            fleet=Fleet((each.charger for each in self.resources), self.clock),
+            target=self.park,
+            store=self.store,
+            events=self.upstream,
+            opts=self.upstream,
+            ven_id=lambda: VEN_ID,
+            clock=self.clock,
+            draw=lambda: next(self._draws, 0.5),
+            metrics=BridgeMetrics(CollectorRegistry()),
+            settings=self.settings,
+        )
+
+    async def start(self) -> None:
+        await self.supervisor.load()
+        await self.round()
+
+    async def restart(self) -> None:
+        """Kill the bridge and start another one on the same database: nothing in memory survives."""
+        await self.supervisor.dispatcher.close()
+        self.store = BridgeStore(self.engine)
+        self.supervisor = self._build()
+        await self.start()
+
+    async def round(self) -> None:
+        """Let the bridge do all it has to do at this instant."""
+        for _ in range(6):
+            await self.supervisor.reconcile(self.clock.now())
+            await self.supervisor.dispatcher.settle()
+
+    async def step(self, seconds: float, every: float = 5.0) -> None:
+        """Let time pass, metering and reconciling every few seconds."""
+        left = seconds
+        while left > 0:
+            span = min(every, left)
+            self.clock.advance(span)
+            self.park.meter(self.supervisor.fleet, span)
+            await self.round()
+            left -= span
+
+    async def publish(self, *events: Event) -> None:
+        self.upstream.send(*events)
+        self.supervisor.events_changed()
+        await self.round()
+
+    def outcome(self, event_id: str = "event-1", resource_id: str = "evse-1") -> tuple[str, str]:
+        found = self.supervisor.ledger.outcomes[(event_id, resource_id)]
+        return found.state.value, found.reason
+
+
+@asynccontextmanager
+async def database(path: Path) -> AsyncIterator[AsyncEngine]:
+    engine = create_engine(f"sqlite+aiosqlite:///{path / 'bridge.db'}")
+    await upgrade(engine, MIGRATIONS, version_table=VERSION_TABLE)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+def programme(**changes: object) -> Programme:
+    return PROGRAMMES.by_context[DNO].model_copy(update=changes)

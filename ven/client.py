@@ -1,0 +1,303 @@
+"""The VEN's shell: asks the session what to do, does it over the transport, commits what it changes, waits, repeats.
+
+Rule: it never ends by itself. A VTN that cannot be reached, a database that fails or a report that cannot be collected
+delays its own part and nothing else; each exchange has one reference id in the log.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry
+
+from openadr.messages import Message
+from openadr.model import OptType, ReportInterval
+from runtime.clock import Clock, Draw, new_id
+from runtime.logs import bound_reference, get_logger
+from ven import opts, reports
+from ven.metrics import VenMetrics
+from ven.model import (
+    Action,
+    Assess,
+    Collect,
+    Gather,
+    Note,
+    Purpose,
+    ReportCapability,
+    Rules,
+    Send,
+    State,
+    Step,
+    Wait,
+)
+from ven.session import Session
+from ven.settings import VenSettings
+from ven.state import VenStore
+from ven.transport import Answer, ExchangeFailed, HttpTransport, Transport
+
+MAX_WAIT_S = 30.0  # waits are cut to this, so that a step of the wall clock is noticed
+FAULT_PAUSE_S = 5.0  # after a fault of our own (database away): long enough not to spin
+SILENT_POLLS = 3.0  # poll intervals without contact before the VEN counts as unwell
+
+T = TypeVar("T")
+log = get_logger(__name__)
+
+
+class Unwell(Exception):
+    """The VEN is not registered, or the VTN has been silent for too long; the text says which."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenStatus:
+    """How the VEN stands with its VTN. ``clock_offset_s`` is the VTN's clock less ours, to about a second."""
+
+    registered: bool
+    ven_id: str | None
+    vtn_id: str | None
+    last_contact: datetime | None
+    clock_offset_s: float | None
+    outbox_depth: int
+    last_failure: str | None
+
+
+class VenClient:
+    """A running VEN. ``on_change`` is called after a commit that changed the events."""
+
+    def __init__(
+        self,
+        *,
+        settings: VenSettings,
+        store: VenStore,
+        assess: Assess,
+        capabilities: Callable[[], tuple[ReportCapability, ...]],
+        collect: Collect,
+        clock: Clock,
+        draw: Draw,
+        on_change: Callable[[], None],
+        ssl_context: ssl.SSLContext | None,
+        transport: Transport | None = None,
+        registry: CollectorRegistry | None = None,
+        make_id: Callable[[str], str] = new_id,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._collect = collect
+        self._clock = clock
+        self._on_change = on_change
+        self._new_id = make_id
+        self._transport = transport or HttpTransport(
+            vtn_url=settings.vtn_url,
+            ssl_context=ssl_context,
+            timeout_s=settings.timeout_s,
+            max_answer_bytes=settings.max_answer_bytes,
+        )
+        self._metrics = VenMetrics(registry or CollectorRegistry())
+        self._session = Session(_rules(settings, assess, capabilities, draw, make_id))
+        self._turn = asyncio.Lock()
+        self._woken = asyncio.Event()
+        self._resync = False
+        self._last_contact: datetime | None = None
+        self._last_failure: str | None = None
+        self._clock_offset_s: float | None = None
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Register, poll, answer and deliver until cancelled."""
+        log.info("ven starts", vtn_url=self._settings.vtn_url, ven_name=self._settings.ven_name)
+        try:
+            while True:
+                try:
+                    action = await self._act()
+                except Exception:
+                    log.exception("ven turn failed")
+                    self._metrics.faults.inc()
+                    self._resync = True  # an answer may be lost with it
+                    action = Wait(until=self._clock.now() + timedelta(seconds=FAULT_PAUSE_S))
+                if isinstance(action, Wait):
+                    await self._pause(action.until)
+        finally:
+            await self.close()
+
+    async def poll_once(self) -> None:
+        """Do everything that is due, poll, and go on until nothing is due; failures are left for later."""
+        await self._transact(lambda state: Step(state=state.linked(next_poll=None)))
+        while not isinstance(await self._act(), Wait):
+            pass
+
+    async def close(self) -> None:
+        """Close the connections to the VTN."""
+        await self._transport.close()
+
+    def wake(self) -> None:
+        """Look again for something to do, for example because the offered reports changed."""
+        self._woken.set()
+
+    # --- what the bridge asks -----------------------------------------------------------------------------------------
+
+    async def opt(
+        self,
+        *,
+        event_id: str,
+        modification_number: int,
+        resource_ids: tuple[str, ...],
+        opt_type: OptType,
+        reason: str,
+        now: datetime,
+    ) -> str:
+        """Owe an oadrCreateOpt for some resources of an event and return its optID once it is durable.
+
+        '' means that the event was sent with ``never`` (R206). Raises ``NotRegistered``, ``InvalidId``.
+        """
+
+        def owe(state: State) -> tuple[State, str]:
+            return opts.qualify(
+                state,
+                event_id=event_id,
+                modification_number=modification_number,
+                resource_ids=resource_ids,
+                opt_type=opt_type,
+                reason=reason,
+                now=now,
+                new_id=self._new_id,
+            )
+
+        opt_id = await self._store.transact(owe)
+        self.wake()
+        return opt_id
+
+    @property
+    def status(self) -> VenStatus:
+        """How the VEN stands now."""
+        state = self._store.snapshot
+        held = state.registration
+        return VenStatus(
+            registered=held is not None,
+            ven_id=None if held is None else held.ven_id,
+            vtn_id=None if held is None else held.vtn_id,
+            last_contact=self._last_contact,
+            clock_offset_s=self._clock_offset_s,
+            outbox_depth=len(state.outbox),
+            last_failure=self._last_failure,
+        )
+
+    async def health(self) -> None:
+        """Return if registered and in contact; raises ``Unwell``."""
+        held = self._store.snapshot.registration
+        if held is None:
+            raise Unwell(f"not registered with the VTN{f': {self._last_failure}' if self._last_failure else ''}")
+        silence_s = SILENT_POLLS * max(held.poll_s or self._settings.poll_s, self._settings.timeout_s)
+        if self._last_contact is None or (self._clock.now() - self._last_contact).total_seconds() > silence_s:
+            raise Unwell(f"no contact with the VTN for {silence_s:.0f} s: {self._last_failure or 'nothing was sent'}")
+
+    # --- one turn -----------------------------------------------------------------------------------------------------
+
+    async def _act(self) -> Action:
+        async with self._turn:
+            self._woken.clear()
+            if self._resync:
+                await self._transact(lambda state: Step(state=state.linked(resync=True)))
+                self._resync = False
+            action = self._session.next_action(await self._store.state(), self._clock.now())
+            if isinstance(action, Send):
+                await self._send(action)
+            elif isinstance(action, Gather):
+                await self._gather(action)
+            return action
+
+    async def _send(self, send: Send) -> None:
+        with bound_reference():
+            name = f"oadr{type(send.message).__name__}"
+            try:
+                answer = await self._transport.exchange(send.service, send.message)
+            except ExchangeFailed as failed:
+                self._failed(name, failed)
+                failure = failed.failure
+                await self._transact(lambda state: self._session.failed(state, send, failure, self._clock.now()))
+                return
+            self._answered(name, send, answer)
+            await self._transact(lambda state: self._session.answered(state, send, answer.message, self._clock.now()))
+
+    def _failed(self, name: str, failed: ExchangeFailed) -> None:
+        self._metrics.failures.labels(failure=failed.failure.value).inc()
+        self._last_failure = str(failed)
+        log.warning("exchange failed", message=name, failure=failed.failure.value, detail=failed.detail)
+
+    def _answered(self, name: str, send: Send, answer: Answer) -> None:
+        now = self._clock.now()
+        self._last_contact, self._last_failure = now, None
+        if answer.vtn_time is not None:
+            self._clock_offset_s = round((answer.vtn_time - now).total_seconds(), 1)
+        self._metrics.contact(name, now, self._clock_offset_s)
+        quiet = send.purpose is Purpose.POLL and _code(answer.message) == 200
+        reply = "empty" if answer.message is None else f"oadr{type(answer.message).__name__}"
+        (log.debug if quiet else log.info)("exchange", message=name, answer=reply, code=_code(answer.message))
+
+    async def _gather(self, gather: Gather) -> None:
+        with bound_reference():
+            intervals: tuple[ReportInterval, ...] = ()
+            request = gather.stored.request
+            if not reports.is_metadata(request):
+                try:
+                    async with asyncio.timeout(self._settings.collect_timeout_s):
+                        intervals = await self._collect(request, gather.start, gather.end)
+                except Exception:  # R318: the report goes out all the same, saying that there is no valid data
+                    log.exception("report data could not be collected", report_request_id=request.report_request_id)
+            await self._transact(lambda state: self._session.collected(state, gather, intervals, self._clock.now()))
+
+    async def _transact(self, change: Callable[[State], Step]) -> None:
+        def apply(state: State) -> tuple[State, tuple[tuple[Note, ...], bool]]:
+            step = change(state)
+            return step.state, (step.notes, step.state.events != state.events)
+
+        notes, changed = await self._store.transact(apply)
+        for note in notes:
+            (log.warning if note.warning else log.info)(note.what, detail=note.detail)
+        state = self._store.snapshot
+        self._metrics.standing(registered=state.registration is not None, outbox_depth=len(state.outbox))
+        if changed:
+            self._on_change()
+
+    async def _pause(self, until: datetime) -> None:
+        """Wait until ``until``, for at most ``MAX_WAIT_S``, or until woken."""
+        remaining = min((until - self._clock.now()).total_seconds(), MAX_WAIT_S)
+        waits = [asyncio.ensure_future(self._clock.sleep(remaining)), asyncio.ensure_future(self._woken.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+
+def _code(message: Message | None) -> int | None:
+    response = getattr(message, "response", None)
+    return None if response is None else int(response.response_code)
+
+
+def _rules(
+    settings: VenSettings,
+    assess: Assess,
+    capabilities: Callable[[], tuple[ReportCapability, ...]],
+    draw: Draw,
+    make_id: Callable[[str], str],
+) -> Rules:
+    return Rules(
+        assess=assess,
+        capabilities=capabilities,
+        draw=draw,
+        new_id=make_id,
+        ven_name=settings.ven_name,
+        ven_id=settings.ven_id,
+        query_first=settings.query_first,
+        poll_s=settings.poll_s,
+        min_poll_s=settings.min_poll_s,
+        poll_jitter=settings.poll_jitter,
+        reregister_s=settings.reregister_s,
+        backoff_first_s=settings.backoff_first_s,
+        backoff_max_s=settings.backoff_max_s,
+        give_up_after=settings.give_up_after,
+        max_owed_reports=settings.max_owed_reports,
+    )

@@ -1,0 +1,146 @@
+"""The VEN's durable state: one ``State`` in memory, mirrored in the database; survives kill -9 at any moment.
+
+Rule: ``transact`` is the only way to change it. The difference between the old and the new state goes into the
+database in one transaction, and only then the new state is seen by anybody. After a failed commit the state is read
+anew, because nobody can know how much of it happened.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Self, TypeVar
+
+from sqlalchemy import Executable, Table, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from runtime.database import read, upgrade
+from ven import tables
+from ven.model import State, StoredEvent
+from ven.tables import metadata
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+VERSION_TABLE = "ven_alembic"
+
+K = TypeVar("K", str, int)
+V = TypeVar("V")
+R = TypeVar("R")
+
+__all__ = ["MIGRATIONS", "VERSION_TABLE", "VenStore", "metadata"]
+
+
+class VenStore:
+    """Registration, events, report requests and outbox of one VEN."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._lock = asyncio.Lock()
+        self._state = State()
+        self._current = False  # False: memory may differ from the database
+
+    @classmethod
+    async def open(cls, engine: AsyncEngine) -> Self:
+        """Migrate this room's tables and read the state. Raises ``StoredValueError`` for a row that cannot be read."""
+        await upgrade(engine, MIGRATIONS, version_table=VERSION_TABLE)
+        store = cls(engine)
+        await store.state()
+        return store
+
+    async def state(self) -> State:
+        """Return the state in force."""
+        async with self._lock:
+            return await self._loaded()
+
+    @property
+    def snapshot(self) -> State:
+        """The state last seen, without asking the database: for status displays."""
+        return self._state
+
+    async def transact(self, change: Callable[[State], tuple[State, R]]) -> R:
+        """Apply ``change`` to the state and commit what differs; return its second result.
+
+        ``change`` must be pure. If it raises, or the commit fails, nothing has changed and the exception goes on.
+        """
+        async with self._lock:
+            old = await self._loaded()
+            new, result = change(old)
+            writes = _differences(old, new)
+            if writes:
+                self._current = False
+                async with self._engine.begin() as connection:
+                    for statement in writes:
+                        await connection.execute(statement)
+                self._current = True
+            self._state = new
+            return result
+
+    async def events(self) -> tuple[StoredEvent, ...]:
+        """Return the events taken on, cancelled ones included until ``forget``; in order of receipt."""
+        state = await self.state()
+        shown = (stored for stored in state.events.values() if not stored.forgotten)
+        return tuple(sorted(shown, key=lambda stored: stored.received_at))
+
+    async def forget(self, event_id: str) -> None:
+        """Hide an event that the resources have ended; its answer is kept until the VTN shows it no more (R66)."""
+
+        def hide(state: State) -> tuple[State, None]:
+            stored = state.events.get(event_id)
+            if stored is None or stored.forgotten:
+                return state, None
+            return replace(state, events={**state.events, event_id: replace(stored, forgotten=True)}), None
+
+        await self.transact(hide)
+
+    async def _loaded(self) -> State:
+        if not self._current:
+            async with read(self._engine) as connection:
+                loaded = await _load(connection)
+            next_seq = max(loaded.next_seq, self._state.next_seq)
+            self._state = replace(loaded, link=self._state.link, next_seq=next_seq)
+            self._current = True
+        return self._state
+
+
+def _differences(old: State, new: State) -> list[Executable]:
+    """Return the statements that turn the rows of ``old`` into those of ``new``."""
+    before = {} if old.registration is None else {1: old.registration}
+    after = {} if new.registration is None else {1: new.registration}
+    return [
+        *_table(tables.registration, "id", before, after, tables.registration_row),
+        *_table(tables.event, "event_id", old.events, new.events, tables.event_row),
+        *_table(tables.report_request, "report_request_id", old.requests, new.requests, tables.request_row),
+        *_table(tables.outbox, "seq", old.outbox, new.outbox, tables.owed_row),
+    ]
+
+
+def _table(
+    table: Table, key: str, old: Mapping[K, V], new: Mapping[K, V], row: Callable[[V], tables.Row]
+) -> list[Executable]:
+    if old is new:
+        return []
+    column = table.c[key]
+    statements: list[Executable] = [delete(table).where(column == name) for name in old if name not in new]
+    for name, value in new.items():
+        if name not in old:
+            statements.append(insert(table).values(**row(value)))
+        elif old[name] is not value and old[name] != value:
+            statements.append(update(table).where(column == name).values(**row(value)))
+    return statements
+
+
+async def _load(connection: AsyncConnection) -> State:
+    async def rows(table: Table, key: str) -> list[tables.Row]:
+        result = await connection.execute(select(table).order_by(table.c[key]))
+        return list(result.mappings())  # type: ignore[arg-type]
+
+    registered = [tables.registration_value(row) for row in await rows(tables.registration, "id")]
+    events = [tables.event_value(row) for row in await rows(tables.event, "received_at")]
+    requests = [tables.request_value(row) for row in await rows(tables.report_request, "report_request_id")]
+    owed = [tables.owed_value(row) for row in await rows(tables.outbox, "seq")]
+    return State(
+        registration=registered[0] if registered else None,
+        events={stored.event.descriptor.event_id: stored for stored in events},
+        requests={stored.request.report_request_id: stored for stored in requests},
+        outbox={one.seq: one for one in owed},
+        next_seq=owed[-1].seq + 1 if owed else 1,
+    )

@@ -1,0 +1,225 @@
+"""The OpenADR listener: bytes in, decode, who is it, service, encode, bytes out; every error mapped once, here.
+
+Rule: what is no OpenADR message gets an HTTP status with one line of text (section 1.4); what is one gets HTTP 200
+and the normal answer, also for errors. Every answer carries the reference id of its log line and a Content-Length.
+"""
+
+import zlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Protocol
+
+from aiohttp import web
+
+from openadr.errors import OadrError, WireError
+from openadr.exchange import CONTENT_TYPE, PATH, Service, check_service, error_reply_to, ven_id_of
+from openadr.identity import fingerprint
+from openadr.messages import DistributeEvent, Message, Poll
+from openadr.wire import decode, outline
+from runtime.clock import Clock
+from runtime.http import REFERENCE_HEADER
+from runtime.logs import get_logger, new_reference
+from vtn.metrics import VtnMetrics
+from vtn.rendering import Renderer
+from vtn.services.context import Desk
+from vtn.services.dispatch import handle
+from vtn.services.polling import empty
+from vtn.store.store import Store
+
+PATHS: Mapping[str, Service] = {PATH.format(service=service.value): service for service in Service}
+_CONTENT_TYPES = frozenset({"application/xml", "application/xml;charset=utf-8"})
+_KNOWN_PEERS = 100_000  # certificates remembered by their bytes, about 1.5 kB each
+log = get_logger(__name__)
+
+
+class Memory(Protocol):
+    """What is remembered between polls."""
+
+    def remembers_idle(self, fingerprint: str, ven_id: str, now: datetime) -> bool:
+        """True if a poll is known to find nothing."""
+        ...
+
+    async def idle(self, fingerprint: str, ven_id: str, now: datetime) -> bool:
+        """True if a poll finds nothing."""
+        ...
+
+    def seen(self, fingerprint: str, now: datetime) -> None:
+        """Note a sign of life."""
+        ...
+
+
+class Refusal(Exception):
+    """The request gets ``status`` and one line of text."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+class Endpoints:
+    """The request handler of the listener; one per process."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        desk: Desk,
+        clock: Clock,
+        memory: Memory,
+        metrics: VtnMetrics,
+        max_body_bytes: int,
+    ) -> None:
+        self._store = store
+        self._desk = desk
+        self._clock = clock
+        self._memory = memory
+        self._metrics = metrics
+        self._max_body_bytes = max_body_bytes
+        self._renderer = Renderer()
+        self._peers: dict[bytes, str] = {}
+        self._empty: dict[str, bytes] = {}
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        reference = new_reference()
+        try:
+            body = await self._answer(request)
+        except Refusal as refusal:
+            log.warning("refused", status=refusal.status, detail=refusal.text, peer=request.remote)
+            return self._text(request, refusal.status, refusal.text, reference)
+        except WireError as error:
+            log.warning("refused", status=error.http_status, detail=error.description, peer=request.remote)
+            return self._text(request, error.http_status, error.description, reference)
+        except Exception as error:
+            log.error("request failed", path=request.raw_path, peer=request.remote, exc_info=error)
+            return self._text(request, 500, f"internal error, reference {reference}", reference)
+        headers = {REFERENCE_HEADER: reference}
+        coding = _coding(request.headers.get("Accept-Encoding", ""))
+        if coding is not None:
+            body, headers["Content-Encoding"] = _compress(body, coding), coding
+        return web.Response(body=body, content_type=CONTENT_TYPE, headers=headers)
+
+    def _text(self, request: web.BaseRequest, status: int, text: str, reference: str) -> web.Response:
+        self._metrics.refused.labels(str(status)).inc()
+        response = web.Response(status=status, text=f"{text}\n", headers={REFERENCE_HEADER: reference})
+        if status == 413:
+            response.force_close()
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> bytes:
+        service = _service(request)
+        _check_content_type(request)
+        data = await self._body(request)
+        peer = self._peer(request)
+        now = self._clock.now()
+        try:
+            message = decode(data, max_bytes=self._max_body_bytes)
+            check_service(type(message), service)
+        except OadrError as error:
+            return self._meaningless(data, error, peer)
+        if isinstance(message, Poll):
+            return await self._poll(message, peer, now)
+        return await self._handle(message, peer, now)
+
+    def _meaningless(self, data: bytes, error: OadrError, peer: str) -> bytes:
+        """Answer a message that the schema lets pass and that has no meaning, or none on this path."""
+        known = outline(data, max_bytes=self._max_body_bytes)
+        reply = error_reply_to(
+            known.kind, error, request_id=known.request_id, vtn_id=self._desk.vtn_id, opt_id=known.opt_id
+        )
+        self._log(known.kind, reply, peer, known.ven_id)
+        return self._renderer.encode(reply)
+
+    async def _poll(self, message: Poll, peer: str, now: datetime) -> bytes:
+        ven_id = message.ven_id
+        if not self._memory.remembers_idle(peer, ven_id, now) and not await self._memory.idle(peer, ven_id, now):
+            return await self._handle(message, peer, now)
+        self._memory.seen(peer, now)
+        self._metrics.empty_polls.inc()
+        body = self._empty.get(ven_id)
+        if body is None:
+            body = self._empty[ven_id] = self._renderer.encode(empty(ven_id))
+        return body
+
+    async def _handle(self, message: Message, peer: str, now: datetime) -> bytes:
+        reply = await handle(self._store, message, peer, now, self._desk)
+        self._memory.seen(peer, now)
+        self._log(type(message), reply, peer, ven_id_of(message))
+        return self._renderer.encode(reply)
+
+    def _log(self, kind: type[Message], reply: Message, peer: str, ven_id: str | None) -> None:
+        response = getattr(reply, "response", None)
+        code = 200 if response is None else int(response.response_code)
+        self._metrics.answered.labels(kind.__name__, str(code)).inc()
+        facts = {"request": f"oadr{kind.__name__}", "reply": f"oadr{type(reply).__name__}", "code": code}
+        if isinstance(reply, DistributeEvent):
+            facts["events"] = len(reply.events)
+        if 200 <= code < 300:
+            log.info("answered", **facts, ven_id=ven_id, fingerprint=peer)
+        else:
+            detail = None if response is None else response.response_description
+            log.warning("answered with an error", **facts, ven_id=ven_id, fingerprint=peer, detail=detail)
+
+    def _peer(self, request: web.BaseRequest) -> str:
+        """Return the fingerprint of the client's certificate, '' without one (then no VEN matches)."""
+        transport = request.transport
+        tls = None if transport is None else transport.get_extra_info("ssl_object")
+        der = None if tls is None else tls.getpeercert(binary_form=True)
+        if der is None:
+            return ""
+        known = self._peers.get(der)
+        if known is None:
+            if len(self._peers) >= _KNOWN_PEERS:
+                self._peers.clear()
+            known = self._peers[der] = fingerprint(der)
+        return known
+
+    async def _body(self, request: web.BaseRequest) -> bytes:
+        limit = self._max_body_bytes
+        if (request.content_length or 0) > limit:
+            raise Refusal(413, f"the body exceeds {limit} bytes")
+        parts: list[bytes] = []
+        size = 0
+        while chunk := await request.content.readany():
+            parts.append(chunk)
+            size += len(chunk)
+            if size > limit:
+                raise Refusal(413, f"the body exceeds {limit} bytes")
+        return b"".join(parts)
+
+
+def _service(request: web.BaseRequest) -> Service:
+    if request.method != "POST":
+        raise Refusal(501, "only POST is implemented")
+    service = PATHS.get(request.raw_path) or PATHS.get(request.path.rstrip("/"))  # equal after normalisation (R511)
+    if service is None:
+        raise Refusal(404, "no such service; " + ", ".join(service.value for service in Service) + " are offered")
+    return service
+
+
+def _check_content_type(request: web.BaseRequest) -> None:
+    given = request.headers.get("Content-Type", "")
+    if given != CONTENT_TYPE and given.lower().replace(" ", "").replace('"', "") not in _CONTENT_TYPES:
+        raise Refusal(406, "Content-Type must be application/xml, in UTF-8")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Refusal(406, "Content-Encoding is not understood on requests")
+
+
+def _coding(accepted: str) -> str | None:
+    """Return the coding to use; one that is asked for must be used (section 1.4)."""
+    if not accepted:
+        return None
+    offered = {
+        name.strip().lower(): q.replace(" ", "") for name, _, q in (x.partition(";") for x in accepted.split(","))
+    }
+    for coding in ("gzip", "deflate"):
+        q = offered.get(coding)
+        if q is not None and q.rstrip("0.") != "q=":
+            return coding
+    return None
+
+
+def _compress(body: bytes, coding: str) -> bytes:
+    packer = zlib.compressobj(wbits=31 if coding == "gzip" else 15)
+    return packer.compress(body) + packer.flush()

@@ -1,0 +1,117 @@
+"""EiEvent at the VTN: the payload of a VEN, and what its oadrCreatedEvent says.
+
+Rule: a payload is complete (R50) and ordered (R15); handing it out is recorded with the requestID and repeated
+until the VEN has answered this modification (R52). Answers are read one by one (R25); good ones count although
+others are bad.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from openadr.errors import ResponseCode
+from openadr.messages import CreatedEvent, DistributeEvent, EiResponse, EventResponse, RequestEvent, Response
+from openadr.model import EiTarget, Event
+from openadr.timeline import order, status
+from openadr.times import whole_second
+from vtn.services.context import Desk, RetryPolicy, done
+from vtn.store.rows import Assignment, Delivery, Ven
+from vtn.store.store import Tx
+
+
+def payload(assignments: tuple[Assignment, ...], now: datetime) -> tuple[Event, ...]:
+    """Return the events as one VEN gets them: own target, fresh status, one createdDateTime (R15, R63, R115).
+
+    createdDateTime is when the newest of these events was last changed, so an unchanged payload stays byte for byte the
+    same.
+    """
+    if not assignments:
+        return ()
+    created = whole_second(max(each.stored.modified_at for each in assignments))
+    return order((_for_ven(each, created, now) for each in assignments), now)
+
+
+def _for_ven(assignment: Assignment, created: datetime, now: datetime) -> Event:
+    event = assignment.stored.event
+    return replace(
+        event,
+        descriptor=replace(event.descriptor, event_status=status(event, now), created_date_time=created),
+        target=EiTarget(ven_ids=(assignment.state.ven_id,), resource_ids=assignment.resource_ids),
+    )
+
+
+def deliveries(
+    assignments: tuple[Assignment, ...], sent: tuple[Event, ...], request_id: str, now: datetime, retry: RetryPolicy
+) -> tuple[Delivery, ...]:
+    """Return what to record of a payload; an event that needs no answer is not due again."""
+    states = {each.stored.event_id: each for each in assignments}
+    return tuple(_delivery(states[event.descriptor.event_id], request_id, now, retry) for event in sent)
+
+
+def _delivery(assignment: Assignment, request_id: str, now: datetime, retry: RetryPolicy) -> Delivery:
+    stored, state = assignment.stored, assignment.state
+    number = stored.modification_number
+    made = state.deliveries + 1 if state.delivered_modification == number else 1
+    wanted = stored.always and state.answered_modification != number
+    return Delivery(
+        event_id=stored.event_id,
+        ven_id=state.ven_id,
+        modification_number=number,
+        request_id=request_id,
+        at=now,
+        due_at=retry.due(made, now) if wanted else None,
+    )
+
+
+async def distribute(
+    tx: Tx, ven: Ven, now: datetime, desk: Desk, *, reply_to: str = "", reply_limit: int | None = None
+) -> DistributeEvent:
+    """Build a VEN's payload and record it; ``reply_limit`` cuts after sorting (R27)."""
+    assignments = await tx.events.of_ven(ven.ven_id, now)
+    events = payload(assignments, now)[:reply_limit]
+    request_id = desk.new_id("req")
+    await tx.events.delivered(deliveries(assignments, events, request_id, now, desk.events))
+    return DistributeEvent(request_id=request_id, vtn_id=desk.vtn_id, events=events, response=done(reply_to))
+
+
+async def request_event(tx: Tx, request: RequestEvent, ven: Ven, now: datetime, desk: Desk) -> DistributeEvent:
+    """Answer oadrRequestEvent."""
+    return await distribute(tx, ven, now, desk, reply_to=request.request_id, reply_limit=request.reply_limit)
+
+
+async def created_event(tx: Tx, request: CreatedEvent, ven: Ven, now: datetime, _desk: Desk) -> Response:
+    """Take the answers of a VEN; 452 for an unknown eventID, 450 for a wrong modificationNumber (R48)."""
+    faults: list[tuple[ResponseCode, str]] = []
+    if request.response.ok:  # otherwise the eventResponses do not count (R25)
+        for answer in request.event_responses:
+            fault = await _take(tx, answer, ven, now)
+            if fault is not None:
+                faults.append(fault)
+    response = done(request.response.request_id)
+    if faults:
+        response = EiResponse(
+            request_id=request.response.request_id,
+            response_code=faults[0][0],
+            response_description="; ".join(text for _, text in faults)[:1000],
+        )
+    return Response(response=response, ven_id=ven.ven_id)
+
+
+async def _take(tx: Tx, answer: EventResponse, ven: Ven, now: datetime) -> tuple[ResponseCode, str] | None:
+    found = await tx.events.one_of_ven(ven.ven_id, answer.event_id)
+    if found is None:
+        return ResponseCode.INVALID_ID, f"eventID {answer.event_id[:80]!r} is not an event of yours"
+    number = found.stored.modification_number
+    if answer.modification_number != number:
+        text = f"eventID {answer.event_id[:80]!r}: modificationNumber is {number}, not {answer.modification_number}"
+        return ResponseCode.OUT_OF_SEQUENCE, text
+    await tx.events.set_state(
+        answer.event_id,
+        ven.ven_id,
+        answered_modification=number,
+        answered_at=now,
+        response_code=answer.response_code,
+        response_description=answer.response_description,
+        answer=str(answer.opt_type),
+        due_at=None,
+    )
+    return None

@@ -1,0 +1,98 @@
+"""What an operator sees of an event: per VEN what was delivered and answered, per resource who is in or out and the
+meter.
+
+Rule: read only; states are derived from rows, never stored twice.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from vtn.services.optstate import OptState, of_resource, of_ven
+from vtn.store.rows import EventResource, EventVen, EventVersion, StoredEvent, Telemetry
+from vtn.store.store import Tx
+
+
+class DeliveryState(StrEnum):
+    """How far the present version of an event has got with a VEN."""
+
+    QUEUED = "queued"
+    DELIVERED = "delivered"
+    ACKNOWLEDGED = "acknowledged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceView:
+    """One resource in an event, with the newest value of each report about it."""
+
+    resource_id: str
+    opt: OptState
+    telemetry: tuple[Telemetry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenView:
+    """One VEN in an event."""
+
+    state: EventVen
+    delivery: DeliveryState
+    opt: OptState
+    request_ids: tuple[str, ...]
+    resources: tuple[ResourceView, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventView:
+    """An event with everything known about it."""
+
+    stored: StoredEvent
+    versions: tuple[EventVersion, ...]
+    vens: tuple[VenView, ...]
+
+
+def delivery_state(state: EventVen, modification_number: int) -> DeliveryState:
+    """Return how far ``modification_number`` has got."""
+    if state.answered_modification == modification_number:
+        return DeliveryState.ACKNOWLEDGED
+    if state.delivered_modification == modification_number:
+        return DeliveryState.DELIVERED
+    return DeliveryState.QUEUED
+
+
+async def event_view(tx: Tx, event_id: str, _now: datetime) -> EventView | None:
+    """Return an event with its states, ``None`` if unknown."""
+    stored = await tx.events.get(event_id)
+    if stored is None:
+        return None
+    states = await tx.events.states(event_id)
+    rows = {(each.ven_id, each.resource_id): each for each in await tx.events.resource_states(event_id)}
+    ven_ids = [each.ven_id for each in states]
+    owned = await tx.vens.resources(ven_ids=[each.ven_id for each in states if each.whole_ven])
+    names = sorted({*rows, *((each.ven_id, each.resource_id) for each in owned)})
+    readings: dict[tuple[str, str], list[Telemetry]] = {}
+    for reading in await tx.reports.latest(ven_ids):
+        if reading.resource_id is not None:
+            readings.setdefault((reading.ven_id, reading.resource_id), []).append(reading)
+    views = []
+    for state in states:
+        resources = tuple(
+            _resource(state, rows.get(key), key[1], tuple(readings.get(key, ())))
+            for key in names
+            if key[0] == state.ven_id
+        )
+        views.append(
+            VenView(
+                state=state,
+                delivery=delivery_state(state, stored.modification_number),
+                opt=of_ven(state),
+                request_ids=await tx.events.delivery_ids(event_id, state.ven_id),
+                resources=resources,
+            )
+        )
+    return EventView(stored=stored, versions=await tx.events.versions(event_id), vens=tuple(views))
+
+
+def _resource(
+    state: EventVen, row: EventResource | None, resource_id: str, telemetry: tuple[Telemetry, ...]
+) -> ResourceView:
+    return ResourceView(resource_id=resource_id, opt=of_resource(state, row), telemetry=telemetry)

@@ -1,0 +1,70 @@
+"""The data of an oadrReport as typed rows: times inherited, ids checked, one row a value. Pure.
+
+Rule: dtstart in all intervals or counted on from the report's dtstart by the durations (R314 to R316); a value is a
+float with the unit from METADATA, or a resource status (R342).
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import msgspec
+
+from openadr.errors import ComplianceError, InvalidId
+from openadr.model import Report, ReportInterval, ReportPayload, ResourceStatus
+from openadr.times import Duration
+from vtn.store.rows import Point, StoredRequest, Telemetry
+
+
+def rows_of(report: Report, asked: StoredRequest, now: datetime) -> Iterator[Telemetry]:
+    """Yield the values of a data report. Raises ``InvalidId`` (rID not asked) or ``ComplianceError`` (times)."""
+    if report.descriptions:
+        raise ComplianceError("a data report has no oadrReportDescription (R313)", field="oadrReportDescription")
+    for interval, dtstart in timed(report):
+        for payload in interval.payloads:
+            point = asked.points.get(payload.r_id)
+            if point is None:
+                raise InvalidId(f"rID {payload.r_id[:80]!r} was not asked for (R304)", field="rID")
+            yield _row(report, asked, payload, point, dtstart, interval.duration, now)
+
+
+def timed(report: Report) -> Iterator[tuple[ReportInterval, datetime]]:
+    """Yield each interval with its start. Raises ``ComplianceError`` where it cannot be known."""
+    at = report.dtstart
+    for interval in report.intervals:
+        start = interval.dtstart or at
+        if start is None:
+            raise ComplianceError("dtstart is missing in the report and its interval (R313)", field="dtstart")
+        yield interval, start
+        at = interval.duration.after(start) if interval.duration is not None else None
+
+
+def _row(
+    report: Report,
+    asked: StoredRequest,
+    payload: ReportPayload,
+    point: Point,
+    dtstart: datetime,
+    length: Duration | None,
+    now: datetime,
+) -> Telemetry:
+    status = payload.value if isinstance(payload.value, ResourceStatus) else None
+    state = None if status is None or status.load_control_state is None else status.load_control_state
+    return Telemetry(
+        ven_id=asked.ven_id,
+        report_request_id=report.report_request_id,
+        r_id=payload.r_id,
+        dtstart=dtstart,
+        duration_s=None if length is None else int(length.length(dtstart).total_seconds()),
+        report_specifier_id=report.report_specifier_id,
+        report_name=asked.report_name,
+        resource_id=point.resource_id,
+        value=None if isinstance(payload.value, ResourceStatus) else payload.value,
+        unit=point.unit,
+        online=None if status is None else status.online,
+        manual_override=None if status is None else status.manual_override,
+        load_control_state=None if state is None else msgspec.json.encode(state).decode(),
+        data_quality=payload.data_quality,
+        confidence=payload.confidence,
+        accuracy=payload.accuracy,
+        received_at=now,
+    )

@@ -1,0 +1,51 @@
+"""JSON documents of the store: frozen dataclasses of ``openadr`` to text and back, and the insert that replaces.
+
+Rule: what was written by an older version still reads; fields are only ever added with defaults.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from openadr.messages import ROOTS, Message
+
+T = TypeVar("T")
+
+
+def dump(value: object) -> str:
+    """Return the JSON text of a value."""
+    return msgspec.json.encode(value).decode()
+
+
+def load(text: str, kind: type[T]) -> T:
+    """Read a value of ``kind`` back."""
+    return msgspec.json.decode(text, type=kind)
+
+
+def root_of(message: Message) -> str:
+    """Return the element name of a message, for example ``oadrCreateReport``."""
+    return f"oadr{type(message).__name__}"
+
+
+def load_message(root: str, text: str) -> Message:
+    """Read a message of the payload root ``root`` back."""
+    return load(text, ROOTS[root])
+
+
+async def upsert(
+    connection: AsyncConnection, table: Table, rows: Sequence[Mapping[str, Any]], keys: Sequence[str]
+) -> None:
+    """Insert ``rows``; where ``keys`` exist already, replace the other columns given."""
+    if not rows:
+        return
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    statement = insert(table)
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    if changed:
+        await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), list(rows))
+    else:
+        await connection.execute(statement.on_conflict_do_nothing(index_elements=keys), list(rows))

@@ -1,0 +1,244 @@
+"""Repository of events: the present version, every version kept, and the state per VEN and per resource.
+
+Rule: an event's document is replaced only together with a new row in ``event_version``; opt states follow the
+precedence that the services decided.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, and_, case, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from openadr.model import Event, OptType
+from vtn.store.codec import dump, load, upsert
+from vtn.store.rows import (
+    Assignment,
+    Delivery,
+    EventResource,
+    EventVen,
+    EventVersion,
+    OptSource,
+    StoredEvent,
+)
+from vtn.store.tables import event, event_delivery, event_resource, event_ven, event_version
+
+_STATE = tuple(event_ven.c)
+
+
+def _stored(row: Row[Any]) -> StoredEvent:
+    return StoredEvent(
+        event=load(row.document, Event),
+        cancelled=row.cancelled,
+        created_at=row.created_at,
+        modified_at=row.modified_at,
+        payload_end=row.payload_end,
+    )
+
+
+def _opt(text: str | None) -> OptType | None:
+    return None if text is None else OptType(text)
+
+
+def _state(values: dict[str, Any]) -> EventVen:
+    return EventVen(**{**values, "answer": _opt(values["answer"]), "qualified": _opt(values["qualified"])})
+
+
+def _resource(row: Row[Any]) -> EventResource:
+    values = dict(row._mapping)
+    source = values["source"]
+    return EventResource(
+        **{**values, "opt_type": _opt(values["opt_type"]), "source": None if source is None else OptSource(source)}
+    )
+
+
+class Events:
+    """Events within one transaction; ``touch`` is told of every VEN that gets something new to fetch."""
+
+    def __init__(self, connection: AsyncConnection, touch: Callable[[str], None]) -> None:
+        self._connection = connection
+        self._touch = touch
+
+    async def put(self, stored: StoredEvent, actor: str) -> None:
+        """Write a new event or a new version of one."""
+        described = stored.event.descriptor
+        row = {
+            "event_id": described.event_id,
+            "modification_number": described.modification_number,
+            "market_context": described.market_context,
+            "dtstart": stored.event.active_period.dtstart,
+            "payload_end": stored.payload_end,
+            "cancelled": stored.cancelled,
+            "response_required": str(stored.event.response_required),
+            "created_at": stored.created_at,
+            "modified_at": stored.modified_at,
+            "document": dump(stored.event),
+        }
+        await upsert(self._connection, event, [row], ("event_id",))
+        await self._connection.execute(
+            insert(event_version).values(
+                event_id=described.event_id,
+                modification_number=described.modification_number,
+                at=stored.modified_at,
+                actor=actor,
+                document=row["document"],
+            )
+        )
+
+    async def assign(self, states: Sequence[EventVen], resources: Sequence[EventResource]) -> None:
+        """Give an event to VENs and to the resources its target names."""
+        if states:
+            await self._connection.execute(insert(event_ven), [_values(each, event_ven.c.keys()) for each in states])
+        if resources:
+            await self._connection.execute(
+                insert(event_resource), [_values(each, event_resource.c.keys()) for each in resources]
+            )
+        for each in states:
+            self._touch(each.ven_id)
+
+    async def modified(self, event_id: str, now: datetime) -> None:
+        """Make the new version due for every VEN of the event."""
+        await self._connection.execute(
+            update(event_ven).where(event_ven.c.event_id == event_id).values(due_at=now, deliveries=0)
+        )
+        rows = await self._connection.execute(select(event_ven.c.ven_id).where(event_ven.c.event_id == event_id))
+        for ven_id in rows.scalars():
+            self._touch(ven_id)
+
+    async def get(self, event_id: str) -> StoredEvent | None:
+        """Return an event by eventID."""
+        row = (await self._connection.execute(select(event).where(event.c.event_id == event_id))).one_or_none()
+        return None if row is None else _stored(row)
+
+    async def page(self, *, after: tuple[datetime, str] | None, limit: int) -> tuple[StoredEvent, ...]:
+        """Return events, newest dtstart first, those after the (dtstart, eventID) ``after``."""
+        query = select(event)
+        if after is not None:
+            at, event_id = after
+            query = query.where(or_(event.c.dtstart < at, and_(event.c.dtstart == at, event.c.event_id > event_id)))
+        rows = await self._connection.execute(query.order_by(event.c.dtstart.desc(), event.c.event_id).limit(limit))
+        return tuple(_stored(row) for row in rows)
+
+    async def versions(self, event_id: str) -> tuple[EventVersion, ...]:
+        """Return every version of an event, oldest first."""
+        query = select(event_version).where(event_version.c.event_id == event_id)
+        rows = await self._connection.execute(query.order_by(event_version.c.modification_number))
+        return tuple(EventVersion(event=load(row.document, Event), at=row.at, actor=row.actor) for row in rows)
+
+    async def of_ven(self, ven_id: str, now: datetime) -> tuple[Assignment, ...]:
+        """Return the events of a VEN that belong into its payloads (R50, R52, R66), in the order of their making."""
+        acknowledged = and_(
+            event.c.cancelled.is_(True),
+            event_ven.c.answered_modification.is_not(None),
+            event_ven.c.answered_modification == event.c.modification_number,
+        )
+        query = _joined().where(
+            event_ven.c.ven_id == ven_id,
+            or_(event.c.payload_end.is_(None), event.c.payload_end > now),
+            ~acknowledged,
+        )
+        return await self._assignments(query.order_by(event.c.created_at, event.c.event_id))
+
+    async def one_of_ven(self, ven_id: str, event_id: str) -> Assignment | None:
+        """Return one event of a VEN whatever its status, ``None`` if the VEN never had it."""
+        query = _joined().where(event_ven.c.ven_id == ven_id, event_ven.c.event_id == event_id)
+        found = await self._assignments(query)
+        return found[0] if found else None
+
+    async def _assignments(self, query: Select[Any]) -> tuple[Assignment, ...]:
+        rows = (await self._connection.execute(query)).all()
+        states = [_state({column.name: getattr(row, f"v_{column.name}") for column in _STATE}) for row in rows]
+        named = await self._named(states)
+        return tuple(
+            Assignment(stored=_stored(row), state=state, resource_ids=named.get(state.event_id, ()))
+            for row, state in zip(rows, states, strict=True)
+        )
+
+    async def _named(self, states: Sequence[EventVen]) -> dict[str, tuple[str, ...]]:
+        narrowed = [each for each in states if not each.whole_ven]
+        if not narrowed:
+            return {}
+        query = select(event_resource.c.event_id, event_resource.c.resource_id).where(
+            event_resource.c.ven_id == narrowed[0].ven_id,
+            event_resource.c.event_id.in_([each.event_id for each in narrowed]),
+        )
+        found: dict[str, list[str]] = {}
+        for row in await self._connection.execute(query.order_by(event_resource.c.resource_id)):
+            found.setdefault(row.event_id, []).append(row.resource_id)
+        return {event_id: tuple(names) for event_id, names in found.items()}
+
+    async def states(self, event_id: str) -> tuple[EventVen, ...]:
+        """Return the state of an event per VEN."""
+        query = select(event_ven).where(event_ven.c.event_id == event_id).order_by(event_ven.c.ven_id)
+        return tuple(_state(dict(row._mapping)) for row in await self._connection.execute(query))
+
+    async def resource_states(self, event_id: str, ven_id: str | None = None) -> tuple[EventResource, ...]:
+        """Return the opt state of an event per resource, of all VENs or of one."""
+        query = select(event_resource).where(event_resource.c.event_id == event_id)
+        if ven_id is not None:
+            query = query.where(event_resource.c.ven_id == ven_id)
+        query = query.order_by(event_resource.c.ven_id, event_resource.c.resource_id)
+        return tuple(_resource(row) for row in await self._connection.execute(query))
+
+    async def set_resources(self, rows: Iterable[EventResource]) -> None:
+        """Write the opt states of resources."""
+        values = [_values(each, event_resource.c.keys()) for each in rows]
+        await upsert(self._connection, event_resource, values, ("event_id", "ven_id", "resource_id"))
+
+    async def set_state(self, event_id: str, ven_id: str, **values: Any) -> None:
+        """Change columns of an event's state at one VEN."""
+        await self._connection.execute(
+            update(event_ven).where(event_ven.c.event_id == event_id, event_ven.c.ven_id == ven_id).values(**values)
+        )
+
+    async def delivered(self, deliveries: Sequence[Delivery]) -> None:
+        """Write what was handed out; an answer that came in the meantime stays an answer."""
+        if not deliveries:
+            return
+        keys = ("event_id", "ven_id", "modification_number", "request_id", "at")
+        await self._connection.execute(insert(event_delivery), [_values(each, keys) for each in deliveries])
+        for each in deliveries:
+            answered = event_ven.c.answered_modification == each.modification_number
+            same = event_ven.c.delivered_modification == each.modification_number
+            await self.set_state(
+                each.event_id,
+                each.ven_id,
+                delivered_modification=each.modification_number,
+                delivered_at=each.at,
+                deliveries=case((same, event_ven.c.deliveries + 1), else_=1),
+                due_at=case((answered, None), else_=each.due_at),
+            )
+
+    async def delivery_ids(self, event_id: str, ven_id: str) -> tuple[str, ...]:
+        """Return the requestIDs of the payloads that carried an event to a VEN, oldest first."""
+        query = select(event_delivery.c.request_id).where(
+            event_delivery.c.event_id == event_id, event_delivery.c.ven_id == ven_id
+        )
+        return tuple((await self._connection.execute(query.order_by(event_delivery.c.id))).scalars())
+
+    async def next_due(self, ven_id: str, now: datetime) -> datetime | None:
+        """Return when an event of a VEN is next to be handed out, ``None`` if there is nothing to do."""
+        query = (
+            select(func.min(event_ven.c.due_at))
+            .join(event, event.c.event_id == event_ven.c.event_id)
+            .where(event_ven.c.ven_id == ven_id, or_(event.c.payload_end.is_(None), event.c.payload_end > now))
+        )
+        due: datetime | None = (await self._connection.execute(query)).scalar_one_or_none()
+        return due
+
+    async def make_due(self, ven_id: str, now: datetime) -> None:
+        """Hand out every event of a VEN that still belongs into its payloads, at its next poll."""
+        for each in await self.of_ven(ven_id, now):
+            await self.set_state(each.stored.event_id, ven_id, due_at=now, deliveries=0)
+        self._touch(ven_id)
+
+
+def _values(row: object, names: Iterable[str]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in names}
+
+
+def _joined() -> Select[Any]:
+    return select(event, *(column.label(f"v_{column.name}") for column in _STATE)).join(
+        event_ven, event_ven.c.event_id == event.c.event_id
+    )

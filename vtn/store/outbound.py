@@ -1,0 +1,102 @@
+"""Repository of the poll queues: payloads for a VEN, first in first out, kept until answered or given up.
+
+Rule: a payload is added in the transaction of the change that causes it; sending counts an attempt and sets the next.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from openadr.messages import Message
+from vtn.store.codec import dump, load_message, root_of
+from vtn.store.rows import Outbound
+from vtn.store.tables import outbound
+
+
+def _outbound(row: Row[Any]) -> Outbound:
+    return Outbound(
+        row_id=row.id,
+        ven_id=row.ven_id,
+        message=load_message(row.root, row.document),
+        request_id=row.request_id,
+        created_at=row.created_at,
+        due_at=row.due_at,
+        attempts=row.attempts,
+    )
+
+
+class Queue:
+    """Poll queues within one transaction; ``touch`` is told of every VEN whose queue grows."""
+
+    def __init__(self, connection: AsyncConnection, touch: Callable[[str], None]) -> None:
+        self._connection = connection
+        self._touch = touch
+
+    async def add(self, ven_id: str, message: Message, request_id: str, now: datetime) -> None:
+        """Append a payload, due at once."""
+        await self._connection.execute(
+            insert(outbound).values(
+                ven_id=ven_id,
+                root=root_of(message),
+                request_id=request_id,
+                document=dump(message),
+                created_at=now,
+                due_at=now,
+                attempts=0,
+            )
+        )
+        self._touch(ven_id)
+
+    async def head(self, ven_id: str, now: datetime) -> Outbound | None:
+        """Return the oldest payload that is due."""
+        query = (
+            select(outbound)
+            .where(outbound.c.ven_id == ven_id, outbound.c.due_at <= now)
+            .order_by(outbound.c.id)
+            .limit(1)
+        )
+        row = (await self._connection.execute(query)).one_or_none()
+        return None if row is None else _outbound(row)
+
+    async def next_due(self, ven_id: str) -> datetime | None:
+        """Return when the next payload is due, ``None`` if the queue is empty."""
+        query = select(outbound.c.due_at).where(outbound.c.ven_id == ven_id, outbound.c.due_at.is_not(None))
+        return (await self._connection.execute(query.order_by(outbound.c.due_at).limit(1))).scalar_one_or_none()
+
+    async def sent(self, row_id: int, now: datetime, due_at: datetime | None) -> None:
+        """Count an attempt; ``due_at``: when to send again if no answer comes, ``None``: never."""
+        await self._connection.execute(
+            update(outbound)
+            .where(outbound.c.id == row_id)
+            .values(attempts=outbound.c.attempts + 1, sent_at=now, due_at=due_at)
+        )
+
+    async def answered(self, ven_id: str, root: str, request_id: str, code: int, now: datetime) -> bool:
+        """Take the oldest sent payload of ``root`` (and ``request_id`` unless empty) off the queue; False if none."""
+        query = select(outbound.c.id).where(
+            outbound.c.ven_id == ven_id,
+            outbound.c.root == root,
+            outbound.c.sent_at.is_not(None),
+            outbound.c.answered_at.is_(None),
+        )
+        if request_id:
+            query = query.where(outbound.c.request_id == request_id)
+        row_id = (await self._connection.execute(query.order_by(outbound.c.id).limit(1))).scalar_one_or_none()
+        if row_id is None:
+            return False
+        await self._connection.execute(
+            update(outbound).where(outbound.c.id == row_id).values(answered_at=now, response_code=code, due_at=None)
+        )
+        return True
+
+    async def clear(self, ven_id: str) -> None:
+        """Empty the queue of a VEN (R406, R407)."""
+        await self._connection.execute(delete(outbound).where(outbound.c.ven_id == ven_id))
+
+    async def depth(self) -> int:
+        """Return how many payloads wait in all queues."""
+        query = select(func.count()).select_from(outbound).where(outbound.c.due_at.is_not(None))
+        return int((await self._connection.execute(query)).scalar_one())

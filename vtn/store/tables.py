@@ -1,0 +1,306 @@
+"""The VTN's tables as SQLAlchemy Core metadata: what the migrations build and the repositories speak.
+
+Rule: instants are stored as UTC and read as aware UTC; values that are replaced only as a whole (an event, an opt, a
+report request) are kept as JSON documents beside the columns that are searched.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.types import TypeDecorator
+
+ID_LENGTH = 255  # identifiers are opaque strings without a limit in the XSD; longer ones are refused by the services
+_SERIAL = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only in an INTEGER key
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware UTC datetime; naive on SQLite, timestamptz on PostgreSQL."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Store UTC. Raises ``ValueError`` for a naive value."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("instant without time zone")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Read aware UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id(name: str, **options: Any) -> Column[str]:
+    return Column(name, String(ID_LENGTH), **{"nullable": False, **options})
+
+
+def _ven_key(**options: Any) -> Column[str]:
+    return Column("ven_id", ForeignKey("ven.ven_id", ondelete="CASCADE"), nullable=False, **options)
+
+
+ven = Table(
+    "ven",
+    metadata,
+    _id("ven_id", primary_key=True),
+    Column("fingerprint", String(64), nullable=False, unique=True),
+    Column("ven_name", Text),
+    Column("enrolled_at", Instant, nullable=False),
+    _id("registration_id", nullable=True, unique=True),
+    Column("registered_at", Instant),
+    Column("profile_name", String(16)),
+    Column("transport_name", String(16)),
+    Column("transport_address", Text),
+    Column("http_pull_model", Boolean),
+    Column("report_only", Boolean, nullable=False, default=False),
+    Column("xml_signature", Boolean, nullable=False, default=False),
+    Column("last_seen", Instant),
+)
+
+ven_resource = Table(
+    "ven_resource",
+    metadata,
+    _ven_key(primary_key=True),
+    _id("resource_id", primary_key=True),
+    Column("source", String(16), nullable=False),  # enrolment | metadata
+    Index(None, "resource_id"),
+)
+
+ven_group = Table(
+    "ven_group",
+    metadata,
+    Column("ven_id", String(ID_LENGTH), primary_key=True),
+    Column("resource_id", String(ID_LENGTH), primary_key=True),
+    _id("group_id", primary_key=True),
+    ForeignKeyConstraint(
+        ["ven_id", "resource_id"], ["ven_resource.ven_id", "ven_resource.resource_id"], ondelete="CASCADE"
+    ),
+    Index(None, "group_id"),
+)
+
+event = Table(
+    "event",
+    metadata,
+    _id("event_id", primary_key=True),
+    Column("modification_number", Integer, nullable=False),
+    Column("market_context", Text, nullable=False),
+    Column("dtstart", Instant, nullable=False),
+    Column("payload_end", Instant),  # dtstart + duration + startafter (R66); null: open-ended
+    Column("cancelled", Boolean, nullable=False, default=False),
+    Column("response_required", String(8), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("modified_at", Instant, nullable=False),
+    Column("document", Text, nullable=False),
+    Index(None, "dtstart"),
+    Index(None, "payload_end"),
+)
+
+event_version = Table(
+    "event_version",
+    metadata,
+    Column("event_id", ForeignKey("event.event_id", ondelete="CASCADE"), primary_key=True),
+    Column("modification_number", Integer, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("document", Text, nullable=False),
+)
+
+event_ven = Table(
+    "event_ven",
+    metadata,
+    Column("event_id", ForeignKey("event.event_id", ondelete="CASCADE"), primary_key=True),
+    _ven_key(primary_key=True),
+    Column("whole_ven", Boolean, nullable=False),  # the target names no resource of this VEN: all of them
+    Column("delivered_modification", Integer),
+    Column("delivered_at", Instant),
+    Column("deliveries", Integer, nullable=False, default=0),  # of the present modification
+    Column("due_at", Instant),  # when to hand it out next; null: nothing to do
+    Column("answered_modification", Integer),
+    Column("answered_at", Instant),
+    Column("response_code", Integer),
+    Column("response_description", Text),
+    Column("answer", String(8)),  # optType of the last oadrCreatedEvent
+    Column("qualified", String(8)),  # optType of an oadrCreateOpt for the whole VEN (R206)
+    Column("qualified_reason", Text),
+    Index(None, "ven_id", "due_at"),
+)
+
+event_delivery = Table(
+    "event_delivery",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("event_id", ForeignKey("event.event_id", ondelete="CASCADE"), nullable=False),
+    _ven_key(),
+    Column("modification_number", Integer, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Index(None, "event_id", "ven_id"),
+)
+
+event_resource = Table(
+    "event_resource",
+    metadata,
+    Column("event_id", String(ID_LENGTH), primary_key=True),
+    Column("ven_id", String(ID_LENGTH), primary_key=True),
+    _id("resource_id", primary_key=True),
+    Column("opt_type", String(8)),
+    Column("source", String(16)),  # createdEvent | createOpt: precedence R206
+    Column("reason", Text),
+    Column("opt_id", Text),
+    Column("at", Instant),
+    ForeignKeyConstraint(["event_id", "ven_id"], ["event_ven.event_id", "event_ven.ven_id"], ondelete="CASCADE"),
+)
+
+opt = Table(
+    "opt",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    _ven_key(),
+    _id("opt_id"),
+    Column("kind", String(16), nullable=False),  # schedule | event
+    Column("opt_type", String(8), nullable=False),
+    Column("opt_reason", Text, nullable=False),
+    Column("market_context", Text),
+    Column("event_id", String(ID_LENGTH)),
+    Column("modification_number", Integer),
+    Column("created_date_time", Instant, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("superseded_at", Instant),
+    Column("superseded_for", Text, nullable=False, default="[]"),  # resourceIDs that a later schedule took over
+    Column("cancelled_at", Instant),
+    Column("document", Text, nullable=False),
+    Index(None, "ven_id", "opt_id"),
+    Index(None, "received_at"),
+)
+
+report_specifier = Table(
+    "report_specifier",
+    metadata,
+    _ven_key(primary_key=True),
+    _id("report_specifier_id", primary_key=True),
+    Column("report_name", Text, nullable=False),
+    Column("duration", Text),
+    Column("registered_at", Instant, nullable=False),
+)
+
+report_description = Table(
+    "report_description",
+    metadata,
+    Column("ven_id", String(ID_LENGTH), primary_key=True),
+    Column("report_specifier_id", String(ID_LENGTH), primary_key=True),
+    _id("r_id", primary_key=True),
+    Column("report_type", Text, nullable=False),
+    Column("resource_id", String(ID_LENGTH)),  # set if the data source is exactly one resource
+    Column("document", Text, nullable=False),
+    ForeignKeyConstraint(
+        ["ven_id", "report_specifier_id"],
+        ["report_specifier.ven_id", "report_specifier.report_specifier_id"],
+        ondelete="CASCADE",
+    ),
+)
+
+report_request = Table(
+    "report_request",
+    metadata,
+    _id("report_request_id", primary_key=True),
+    _ven_key(),
+    Column("report_specifier_id", String(ID_LENGTH), nullable=False),
+    Column("report_name", Text, nullable=False),
+    Column("state", String(16), nullable=False),  # requested | confirmed | cancelled | replaced
+    Column("created_at", Instant, nullable=False),
+    Column("last_data_at", Instant),
+    Column("document", Text, nullable=False),  # the ReportRequest
+    Column("points", Text, nullable=False),  # rID -> resourceID and unit at the time of asking
+    Index(None, "ven_id"),
+)
+
+telemetry = Table(
+    "telemetry",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    _ven_key(),
+    _id("report_request_id"),
+    _id("r_id"),
+    Column("dtstart", Instant, nullable=False),
+    Column("duration_s", BigInteger),  # null: point data (R315)
+    Column("report_specifier_id", String(ID_LENGTH), nullable=False),
+    Column("report_name", Text, nullable=False),
+    Column("resource_id", String(ID_LENGTH)),
+    Column("value", Float),
+    Column("unit", Text),  # with its SI prefix, for example kW
+    Column("online", Boolean),
+    Column("manual_override", Boolean),
+    Column("load_control_state", Text),
+    Column("data_quality", Text),
+    Column("confidence", Integer),
+    Column("accuracy", Float),
+    Column("received_at", Instant, nullable=False),
+    Index("uq_telemetry_point", "ven_id", "report_request_id", "r_id", "dtstart", unique=True),
+    Index(None, "ven_id", "resource_id", "dtstart"),
+    Index(None, "dtstart"),
+)
+
+outbound = Table(
+    "outbound",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    _ven_key(),
+    Column("root", String(48), nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("due_at", Instant),  # null: done or given up
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("sent_at", Instant),
+    Column("answered_at", Instant),
+    Column("response_code", Integer),
+    Index(None, "ven_id", "due_at"),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    _id("key", primary_key=True),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+change = Table(
+    "change",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("counter", BigInteger, nullable=False),
+)

@@ -1,0 +1,135 @@
+"""Repository of VENs, their resources and groups.
+
+Rule: a VEN exists by enrolment only; registering fills columns of the same row, cancelling empties them.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, bindparam, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from vtn.store.codec import upsert
+from vtn.store.rows import Resource, Ven
+from vtn.store.tables import ven, ven_group, ven_resource
+
+_COLUMNS = tuple(ven.c)
+
+
+def _ven(row: Row[Any]) -> Ven:
+    return Ven(**row._mapping)
+
+
+class Vens:
+    """VENs within one transaction; ``touch`` is told of every VEN whose row changes."""
+
+    def __init__(self, connection: AsyncConnection, touch: Callable[[str], None]) -> None:
+        self._connection = connection
+        self._touch = touch
+
+    async def get(self, ven_id: str) -> Ven | None:
+        """Return one by venID (case-sensitive, R512)."""
+        return await self._one(select(*_COLUMNS).where(ven.c.ven_id == ven_id))
+
+    async def by_fingerprint(self, fingerprint: str) -> Ven | None:
+        """Return the VEN of a certificate."""
+        return await self._one(select(*_COLUMNS).where(ven.c.fingerprint == fingerprint))
+
+    async def _one(self, query: Select[Any]) -> Ven | None:
+        row = (await self._connection.execute(query)).one_or_none()
+        return None if row is None else _ven(row)
+
+    async def page(self, *, after: str = "", limit: int = 1000) -> tuple[Ven, ...]:
+        """Return VENs by venID, those after ``after``."""
+        rows = await self._connection.execute(
+            select(*_COLUMNS).where(ven.c.ven_id > after).order_by(ven.c.ven_id).limit(limit)
+        )
+        return tuple(_ven(row) for row in rows)
+
+    async def known(self, ven_ids: Iterable[str]) -> frozenset[str]:
+        """Return those of ``ven_ids`` that exist."""
+        rows = await self._connection.execute(select(ven.c.ven_id).where(ven.c.ven_id.in_(tuple(ven_ids))))
+        return frozenset(rows.scalars())
+
+    async def add(self, row: Ven) -> None:
+        """Enrol a VEN."""
+        values = {column.name: getattr(row, column.name) for column in _COLUMNS}
+        await self._connection.execute(insert(ven).values(values))
+        self._touch(row.ven_id)
+
+    async def update(self, ven_id: str, **values: Any) -> None:
+        """Change columns of a VEN."""
+        await self._connection.execute(update(ven).where(ven.c.ven_id == ven_id).values(**values))
+        self._touch(ven_id)
+
+    async def seen(self, instants: Mapping[str, datetime]) -> None:
+        """Write ``last_seen`` of many VENs, by fingerprint."""
+        statement = update(ven).where(ven.c.fingerprint == bindparam("key")).values(last_seen=bindparam("at"))
+        if instants:
+            await self._connection.execute(statement, [{"key": key, "at": at} for key, at in instants.items()])
+
+    async def add_resources(self, resources: Iterable[Resource]) -> None:
+        """Add resources, or their groups; what METADATA names does not replace an enrolment."""
+        resources = tuple(resources)
+        keys = [{"ven_id": each.ven_id, "resource_id": each.resource_id} for each in resources]
+        known = {
+            (row.ven_id, row.resource_id)
+            for row in await self._connection.execute(
+                select(ven_resource.c.ven_id, ven_resource.c.resource_id).where(
+                    ven_resource.c.ven_id.in_({each.ven_id for each in resources})
+                )
+            )
+        }
+        fresh = [
+            {**key, "source": each.source}
+            for key, each in zip(keys, resources, strict=True)
+            if (each.ven_id, each.resource_id) not in known
+        ]
+        await upsert(self._connection, ven_resource, fresh, ("ven_id", "resource_id"))
+        groups = [
+            {**key, "group_id": group} for key, each in zip(keys, resources, strict=True) for group in each.group_ids
+        ]
+        await upsert(self._connection, ven_group, groups, ("ven_id", "resource_id", "group_id"))
+
+    async def drop_metadata_resources(self, ven_id: str) -> None:
+        """Forget the resources known from METADATA only (R306)."""
+        await self._connection.execute(
+            delete(ven_resource).where(ven_resource.c.ven_id == ven_id, ven_resource.c.source == "metadata")
+        )
+
+    async def resources(
+        self, *, ven_ids: Iterable[str] = (), resource_ids: Iterable[str] = (), group_ids: Iterable[str] = ()
+    ) -> tuple[Resource, ...]:
+        """Return the resources of any of these VENs, with any of these resourceIDs, or in any of these groups."""
+        named = tuple(group_ids)
+        in_group = select(ven_group.c.ven_id, ven_group.c.resource_id).where(ven_group.c.group_id.in_(named)).subquery()
+        query = (
+            select(ven_resource.c.ven_id, ven_resource.c.resource_id, ven_resource.c.source, ven_group.c.group_id)
+            .outerjoin(
+                ven_group,
+                (ven_group.c.ven_id == ven_resource.c.ven_id) & (ven_group.c.resource_id == ven_resource.c.resource_id),
+            )
+            .outerjoin(
+                in_group,
+                (in_group.c.ven_id == ven_resource.c.ven_id) & (in_group.c.resource_id == ven_resource.c.resource_id),
+            )
+            .where(
+                ven_resource.c.ven_id.in_(tuple(ven_ids))
+                | ven_resource.c.resource_id.in_(tuple(resource_ids))
+                | in_group.c.ven_id.is_not(None)
+            )
+            .distinct()
+            .order_by(ven_resource.c.ven_id, ven_resource.c.resource_id, ven_group.c.group_id)
+        )
+        found: dict[tuple[str, str], Resource] = {}
+        for row in await self._connection.execute(query):
+            key = (row.ven_id, row.resource_id)
+            groups = (*found[key].group_ids, row.group_id) if key in found else (row.group_id,)
+            found[key] = Resource(
+                ven_id=row.ven_id,
+                resource_id=row.resource_id,
+                source=row.source,
+                group_ids=tuple(group for group in groups if group is not None),
+            )
+        return tuple(found.values())
