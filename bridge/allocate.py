@@ -1,8 +1,9 @@
 """From one group limit to a limit for each member, phase by phase; pure.
 
-Rule: on no phase do the members' limits add up to more than the group's cap (ARB-16), and no member gets anything between
-0 and 6 A (MAP-09). Shares are in proportion to the installed maxima. Where there is not enough to give 6 A to everyone,
-the members at the end of the order pause; ``first`` rotates the order, so that waiting is shared over time.
+Rule: on no phase do the members' limits add up to more than the group's cap (ARB-16), and no member gets anything
+between 0 and 6 A (MAP-09). Shares are in proportion to the installed maxima. Where there is not enough to give 6 A
+to everyone, the members at the end of the order pause; ``first`` rotates the order, so that waiting is shared over
+time.
 """
 
 from collections.abc import Sequence

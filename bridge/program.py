@@ -179,7 +179,8 @@ def parse(text: str, origin: str) -> Programme:
         raise ProgrammeError(f"{origin}: not TOML: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"] if part not in ("levels", "capacity", "informative"))
+        where = first["loc"]  # the part after an index is the kind of rule, which the file does not spell as a key
+        key = ".".join(str(part) for i, part in enumerate(where) if i == 0 or not isinstance(where[i - 1], int))
         raise ProgrammeError(f"{origin}: {key + ': ' if key else ''}{first['msg']}") from error
 
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 from prometheus_client import CollectorRegistry
 
 from openadr.messages import Message
-from openadr.model import OptType, ReportInterval
+from openadr.model import Event, OptType, ReportInterval
 from runtime.clock import Clock, Draw, new_id
 from runtime.logs import bound_reference, get_logger
 from ven import opts, reports
@@ -251,7 +251,7 @@ class VenClient:
     async def _transact(self, change: Callable[[State], Step]) -> None:
         def apply(state: State) -> tuple[State, tuple[tuple[Note, ...], bool]]:
             step = change(state)
-            return step.state, (step.notes, step.state.events != state.events)
+            return step.state, (step.notes, _carried_out(step.state) != _carried_out(state))
 
         notes, changed = await self._store.transact(apply)
         for note in notes:
@@ -270,6 +270,12 @@ class VenClient:
         finally:
             for wait in waits:
                 wait.cancel()
+
+
+def _carried_out(state: State) -> list[tuple[Event, OptType, datetime | None]]:
+    """Return what the resources act on: a payload that merely shows the events again is no change."""
+    shown = (stored for stored in state.events.values() if not stored.forgotten)
+    return [(stored.event, stored.opt_type, stored.cancelled_at) for stored in shown]
 
 
 def _code(message: Message | None) -> int | None:

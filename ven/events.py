@@ -26,12 +26,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from openadr.signals import check_event
-
 from openadr import timeline
 from openadr.errors import OadrError, ResponseCode
 from openadr.messages import CreatedEvent, DistributeEvent, EiResponse, EventResponse
 from openadr.model import Event, EventStatus, OptType, ResponseRequired
+from openadr.signals import check_event
 from ven.model import Assess, Assessment, Note, Registration, State, Step, StoredEvent
 from ven.outbox import owe_created_event
 
@@ -167,7 +166,8 @@ def receive(state: State, registration: Registration, message: DistributeEvent, 
         return Step(state=state, notes=(Note(what="events_refused_by_vtn", detail=detail, warning=True),))
     if message.vtn_id != registration.vtn_id:
         return _foreign(state, registration, message, now)
-    events, responses, notes = dict(state.events), list[EventResponse](), list[Note]()
+    events, notes = dict(state.events), list[Note]()
+    current, completed = list[EventResponse](), list[EventResponse]()
     for event in message.events:
         event_id = event.descriptor.event_id
         known = events.get(event_id)
@@ -177,12 +177,13 @@ def receive(state: State, registration: Registration, message: DistributeEvent, 
             events[event_id] = stored
         notes += _noted(seen, known, stored, verdict)
         if event.response_required is ResponseRequired.ALWAYS:
-            responses.append(_answer(event, message.request_id, verdict))
+            (completed if seen.over else current).append(_answer(event, message.request_id, verdict))
     notes += _imply_cancels(events, {event.descriptor.event_id for event in message.events}, now)
     state = replace(state, events=events)
-    if responses:
-        answer = CreatedEvent(response=EiResponse(), ven_id=registration.ven_id, event_responses=tuple(responses))
-        state = owe_created_event(state, answer, now)  # R42: eiResponse/requestID stays empty
+    for responses in (current, completed):  # apart: some VTNs fail on a message that speaks of completed events
+        if responses:
+            answer = CreatedEvent(response=EiResponse(), ven_id=registration.ven_id, event_responses=tuple(responses))
+            state = owe_created_event(state, answer, now)  # R42: eiResponse/requestID stays empty
     return Step(state=state, notes=tuple(notes))
 
 

@@ -1,7 +1,8 @@
 """The outbox as pure functions: what is owed, in which order, when again, and when it is given up.
 
-Rule: order is kept per service, so only the oldest message of a service is sent. An answer of any responseCode settles
-a message; a failure postpones it by a doubled, jittered pause (about 1 s first).
+Rule: order is kept per service, so only the oldest message of a service is sent; one that the VTN itself fails on steps
+aside and holds back no other. An answer of any responseCode settles a message; a failure postpones it by a doubled,
+jittered pause (about 1 s first).
 """
 
 from collections.abc import Callable, Iterator
@@ -33,27 +34,21 @@ def _append(state: State, owed: Owed) -> State:
 def owe_created_event(state: State, message: CreatedEvent, now: datetime) -> State:
     """Append an oadrCreatedEvent; it takes the place of unanswered ones that speak of none but the same events.
 
-    So an unreachable EiEvent service does not pile up an answer for every poll, and the pause already earned is kept.
+    So an unreachable EiEvent service does not pile up an answer for every poll. An answer that only repeats another one
+    keeps the pause that one has earned.
     """
-    spoken = {response.event_id for response in message.event_responses}
-    stale = [owed for owed in state.outbox.values() if _covered(owed.message, spoken)]
-    fresh = Owed(
-        seq=state.next_seq,
-        service=Service.EI_EVENT,
-        message=message,
-        created_at=now,
-        not_before=max([now, *(owed.not_before for owed in stale)]),
-        attempts=max((owed.attempts for owed in stale), default=0),
-    )
-    for owed in stale:
-        state = settle(state, owed.seq)
+    spoken = _spoken(message)
+    fresh = Owed(seq=state.next_seq, service=Service.EI_EVENT, message=message, created_at=now, not_before=now)
+    for owed in state.outbox.values():
+        if isinstance(owed.message, CreatedEvent) and _spoken(owed.message) <= spoken:
+            state = settle(state, owed.seq)
+            if _spoken(owed.message) == spoken:
+                fresh = replace(fresh, not_before=owed.not_before, attempts=owed.attempts, broken=owed.broken)
     return _append(state, fresh)
 
 
-def _covered(message: Message, spoken: set[str]) -> bool:
-    if not isinstance(message, CreatedEvent):
-        return False
-    return {response.event_id for response in message.event_responses} <= spoken
+def _spoken(message: CreatedEvent) -> set[str]:
+    return {response.event_id for response in message.event_responses}
 
 
 def owe_report(state: State, message: UpdateReport, now: datetime, limit: int) -> Step:
@@ -72,10 +67,12 @@ def settle(state: State, seq: int) -> State:
 
 
 def heads(state: State) -> Iterator[Owed]:
-    """Yield the oldest message of each service, oldest first."""
+    """Yield what may be sent, oldest first: the oldest message of each service, and those that stepped aside."""
     seen: set[Service] = set()
     for owed in state.outbox.values():
-        if owed.service not in seen:
+        if owed.broken:
+            yield owed
+        elif owed.service not in seen:
             seen.add(owed.service)
             yield owed
 

@@ -8,7 +8,9 @@ import asyncio
 import base64
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -124,6 +126,7 @@ class SimulatedChargePoint:
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._dialect: Any = None
         self._connections = 0
+        self._plug_in_at: datetime | None = None
         self._log = _log.bind(charger=hardware.charger.identity)
 
     @property
@@ -159,13 +162,14 @@ class SimulatedChargePoint:
         await self._dialect.end(reason)
 
     async def override(self) -> None:
-        """Do what a driver does who does not want to wait."""
+        """Do what a driver does who does not want to wait. Raises what the app's or the link's failure raises."""
         if self._script.override_by == "api" and self._override_by_app is not None:
             await self._override_by_app(self.hardware.charger.identity)
             return
         self.hardware.now()
         self.hardware.charger.overridden = True
-        await self._dialect.report_override()
+        if self._dialect is not None:
+            await self._dialect.report_override()
 
     async def _incident(self) -> None:
         behaviour = self.hardware.charger.behaviour
@@ -178,7 +182,14 @@ class SimulatedChargePoint:
             await self.drop_link()
         else:
             self._log.info("simulated driver overrides", by=self._script.override_by)
-            await self.override()
+            with suppress(aiohttp.ClientError, OSError, TimeoutError, OCPPError):  # the app or the link may be down
+                await self.override()
+
+    async def _plugged_in(self) -> None:
+        """Wait for the car; it comes when it comes, whether or not the link was lost meanwhile."""
+        if self._plug_in_at is None:
+            self._plug_in_at = self.clock.now() + timedelta(seconds=self._script.plug_in_after_s)
+        await self.clock.sleep((self._plug_in_at - self.clock.now()).total_seconds())
 
     async def _connection(self) -> None:
         access, identity = self._access, self.hardware.charger.identity
@@ -225,7 +236,7 @@ class SimulatedChargePoint:
         self.online.set()
         await dialect.status()
         if self.hardware.charger.session is None:
-            await self.clock.sleep(self._script.plug_in_after_s)
+            await self._plugged_in()
             await dialect.begin()
         await dialect.status()
         self.charging.set()

@@ -175,7 +175,10 @@ def _app(api: ApiAccess, base: Path, http: aiohttp.ClientSession) -> Callable[[s
         headers = {"Authorization": f"Bearer {api.token}"}
         address = f"{api.url.rstrip('/')}/api/v1/overrides"
         async with http.post(
-            address, json={"chargerID": identity, "reason": "driver needs the car"}, headers=headers, ssl=context if context is not None else True
+            address,
+            json={"chargerID": identity, "reason": "driver needs the car"},
+            headers=headers,
+            ssl=context if context is not None else True,
         ) as answer:
             _log.info("driver's app asked for an override", charger=identity, status=answer.status)
 

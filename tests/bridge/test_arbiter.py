@@ -1,6 +1,7 @@
 """The effective limit: most restrictive wins, overrides leave only what may be left, source and reason are kept."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -135,7 +136,7 @@ def test_property_the_line_is_gapless_and_equals_the_minimum_at_every_moment(
     line = timeline(caps, overrides, [], at(0))
     assert line[0].start == at(0)
     assert line[-1].end is None
-    assert all(one.end == two.start for one, two in zip(line, line[1:], strict=False))
+    assert all(one.end == two.start for one, two in pairwise(line))
     moment = at(0) + timedelta(seconds=second)
     inside = [piece for piece in line if piece.start <= moment and (piece.end is None or moment < piece.end)]
     asking = [

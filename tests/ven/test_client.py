@@ -157,7 +157,7 @@ async def test_events_are_told_after_commit_and_only_when_they_changed(
 ) -> None:
     await client.poll_once()
     assert site.changes == 0
-    vtn.queue.extend([distribute(event()), distribute(event(), request_id="dist-1")])
+    vtn.queue.extend([distribute(event()), distribute(event(), request_id="dist-2")])
     await client.poll_once()
     assert site.changes == 1
     vtn.queue.append(distribute())

@@ -177,6 +177,15 @@ def test_rule_066_completed_unknown_event_is_not_acted_on(bench: Bench) -> None:
     assert not bench.state.events
 
 
+def test_answers_to_completed_events_go_apart_and_last(bench: Bench) -> None:
+    bench.receive(event("old", startafter=minutes(10)))
+    bench.clock.advance(3700)
+    bench.poll(distribute(event("old", startafter=minutes(10)), event("new", start=bench.now)))
+    for expected in ("new", "old"):
+        message = bench.exchange(CreatedEvent, Response(response=OK))
+        assert [one.event_id for one in message.event_responses] == [expected]
+
+
 def test_rule_048_old_date_on_a_new_event_is_450(bench: Bench) -> None:
     (response,) = bench.receive(event(start=T0 - timedelta(hours=2)))
     assert answer(response) == (450, OptType.OPT_OUT)

@@ -211,6 +211,25 @@ def test_order_is_kept_per_service_and_services_do_not_wait_for_each_other(bench
     bench.exchange(RegisteredReport, Response(response=OK))
 
 
+def test_a_message_that_the_vtn_fails_on_steps_aside_for_the_others(bench: Bench) -> None:
+    bench.poll(distribute(event("a")))
+    bench.fail(CreatedEvent, Failure.BROKEN)
+    bench.exchange(Poll, distribute(event("b"), request_id="dist-2"))
+    message = bench.exchange(CreatedEvent, Response(response=OK))
+    assert [one.event_id for one in message.event_responses] == ["b"]
+    bench.empty_poll()
+    bench.clock.advance(1)
+    assert [one.event_id for one in bench.sends(CreatedEvent).event_responses] == ["a"]
+
+
+def test_an_answer_that_says_more_does_not_inherit_the_pause(bench: Bench) -> None:
+    bench.poll(distribute(event("a")))
+    bench.fail(CreatedEvent, Failure.BROKEN)
+    bench.exchange(Poll, distribute(event("a"), event("b"), request_id="dist-2"))
+    assert [one.event_id for one in bench.sends(CreatedEvent).event_responses] == ["a", "b"]
+    assert len(bench.state.outbox) == 1
+
+
 def test_a_failure_of_a_message_that_is_owed_no_more_changes_nothing(bench: Bench) -> None:
     owing(bench)
     bench.sends(CreatedEvent)

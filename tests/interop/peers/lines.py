@@ -5,6 +5,8 @@ import json
 import sys
 from typing import Any
 
+_tasks: set["asyncio.Task[None]"] = set()  # the loop keeps only weak references to tasks
+
 
 def say(**facts: Any) -> None:
     """Write one line to the test."""
@@ -23,5 +25,6 @@ async def commands() -> "asyncio.Queue[dict[str, Any]]":
             queue.put_nowait(json.loads(line))
 
     task = asyncio.create_task(pump())
+    _tasks.add(task)
     task.add_done_callback(lambda _: queue.put_nowait({"command": "stop"}))
     return queue

@@ -44,6 +44,7 @@ async def main() -> None:
         key=config["key"],
         ca_file=config["ca"],
         disable_signature=True,
+        show_fingerprint=False,  # it cannot read a PEM file with a chain in it
         allow_jitter=False,
         ven_id=config.get("ven_id"),
     )
