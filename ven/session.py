@@ -53,6 +53,7 @@ from ven.model import (
     Failure,
     Gather,
     Note,
+    Owed,
     Purpose,
     Registration,
     Retry,
@@ -90,15 +91,24 @@ class Session:
     # --- what to do next ----------------------------------------------------------------------------------------------
 
     def next_action(self, state: State, now: datetime) -> Action:
-        """Return the one thing to do at ``now``: send, collect the data of a report, or wait."""
+        """Return the one thing to do at ``now``: send, collect the data of a report, or wait.
+
+        In this order of rank; data comes last, so that a backlog of reports never delays an event.
+        """
         held = state.registration
-        proposals: list[Action | None] = [*self._outbox(state, now, party_only=True)]
+        owed = list(outbox.heads(state))
+        party = [one for one in owed if one.service is Service.EI_REGISTER_PARTY]
+        data = [one for one in owed if isinstance(one.message, UpdateReport)]
+        answers = [one for one in owed if one not in party and one not in data]
+        proposals: list[Action | None] = [self._owed(one, now) for one in party]
         if held is None:
             proposals.append(self._register(state, now))
         else:
             proposals += [self._metadata(state, held, now), self._resync(state, held, now)]
-            proposals += [*self._outbox(state, now, party_only=False)]
-            proposals += [reports.due(state, now), self._poll(state, held, now)]
+            proposals += [self._owed(one, now) for one in answers]
+            proposals.append(self._poll(state, held, now))
+            proposals += [self._owed(one, now) for one in data]
+            proposals.append(reports.due(state, now))
             proposals += [Wait(until=stored.next_due) for stored in state.requests.values()]
         waits = []
         for action in proposals:
@@ -108,14 +118,10 @@ class Session:
                 return action
         return Wait(until=min(waits, default=now + _IDLE))
 
-    def _outbox(self, state: State, now: datetime, *, party_only: bool) -> list[Action]:
-        return [
-            Wait(until=owed.not_before)
-            if self._ahead(owed.not_before, now)
-            else Send(service=owed.service, message=owed.message, seq=owed.seq)
-            for owed in outbox.heads(state)
-            if owed.service is Service.EI_REGISTER_PARTY or not party_only
-        ]
+    def _owed(self, owed: Owed, now: datetime) -> Action:
+        if self._ahead(owed.not_before, now):
+            return Wait(until=owed.not_before)
+        return Send(service=owed.service, message=owed.message, seq=owed.seq)
 
     def _register(self, state: State, now: datetime) -> Action:
         query = self._rules.query_first and not state.link.queried

@@ -140,7 +140,7 @@ def serialise(frame: Frame) -> str:
             message = [MessageType.CALL, frame.unique_id, frame.action, frame.payload]
         case CallResult():
             message = [MessageType.CALLRESULT, frame.unique_id, frame.payload]
-        case CallError():
+        case _:
             message = [MessageType.CALLERROR, frame.unique_id, frame.code, frame.description, frame.details]
     return msgspec.json.encode(message).decode()
 

@@ -20,9 +20,8 @@ def mask_token(text: str) -> str:
 def masked(payload: Any) -> Any:
     """Return a copy of ``payload`` that may be logged."""
     if isinstance(payload, Mapping):
-        if str(payload.get("key", "")).lower() in _SECRET_KEYS:
-            return {key: "***" if key == "value" else masked(value) for key, value in payload.items()}
-        return {key: _field(key, value) for key, value in payload.items()}
+        secret = str(payload.get("key", "")).lower() in _SECRET_KEYS  # ChangeConfiguration of a password
+        return {key: "***" if secret and key == "value" else _field(key, value) for key, value in payload.items()}
     if isinstance(payload, (list, tuple)):
         return [masked(item) for item in payload]
     return payload

@@ -161,7 +161,10 @@ def _access(fleet: FleetFile, spec: ChargerSpec, base: Path) -> Access:
         if fleet.ca is None:
             raise ValueError("ca: a wss address needs the CA of the server")
         chain = (base / spec.cert, base / spec.key) if spec.cert and spec.key else None
-        context = tls.client_context(ca=base / fleet.ca, cert_chain=chain, profile=tls.TlsProfile.MODERN)
+        try:
+            context = tls.client_context(ca=base / fleet.ca, cert_chain=chain, profile=tls.TlsProfile.MODERN)
+        except tls.TlsError as error:
+            raise ValueError(f"chargers: {spec.identity}: {error}") from None
     return Access(url=fleet.url, version=spec.version, tls=context, password=spec.password)
 
 

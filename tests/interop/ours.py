@@ -1,6 +1,7 @@
 """Our own programs as a test runs them: real processes, real certificates, SQLite files, settings files."""
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -13,7 +14,7 @@ import aiohttp
 
 from certs.demo import DemoPki, demo_pki
 from examples.demo.site import MARKET_CONTEXT, table, toml
-from tests.interop.processes import Child, free_port
+from tests.interop.processes import ROOT, Child, free_port
 
 __all__ = ["MARKET_CONTEXT", "TOKEN", "Api", "Place", "eventually"]
 
@@ -100,6 +101,9 @@ class Place:
         ven_cert, ven_key = self.pki.ven.chain
         central_cert, central_key = self.pki.central.chain
         path = self.folder / "bridge.toml"
+        shipped = (ROOT / "bridge/programmes/dno-curtailment.toml").read_text()
+        narrow = re.sub(r"random_window_s = \d+", "random_window_s = 2", shipped)  # openleadr sends no startafter
+        (self.folder / "programme.toml").write_text(narrow)
         path.write_text(
             table(
                 "[ven]",
@@ -127,6 +131,7 @@ class Place:
             )
             + table("[api]", self._operator(self.bridge_api))
             + table("[database]", {"url": f"sqlite+aiosqlite:///{self.folder}/bridge.sqlite3"})
+            + table("[programme]", {"files": ["programme.toml"]})
             + table("[verify]", {"settle_s": 3, "retries": 1, "offline_after_s": 6, "after_s": 2})
             + table("[dispatch]", {"tick_s": 0.3, "backoff_s": 1, "backoff_max_s": 2, "expiry_grace_s": 5})
             + table("[telemetry]", {"fastest_s": 1, "flush_s": 1})

@@ -344,6 +344,17 @@ def test_rule_510_after_a_long_outage_at_most_a_hundred_periods_are_made_good(be
     assert count == 101
 
 
+def test_a_backlog_of_data_never_delays_a_poll(bench: Bench) -> None:
+    ask(bench, report_request())
+    pass_time(bench, 600)
+    bench.apply(bench.session.collected(bench.state, gathers(bench), (), bench.now))
+    bench.fail(UpdateReport, Failure.UNREACHABLE)
+    bench.clock.advance(10)
+    bench.empty_poll()
+    bench.exchange(UpdateReport, UPDATED)
+    assert isinstance(bench.action(), Gather)
+
+
 def test_the_longest_due_report_goes_first(bench: Bench) -> None:
     ask(bench, report_request("late", back=minutes(5)), report_request("early", back=minutes(2)))
     pass_time(bench, 300)

@@ -16,7 +16,8 @@ FOREIGN = GOLDEN / "foreign"
 def _shape(element: etree._Element) -> object:
     """The element without what has no meaning: indentation, prefixes, order of attributes."""
     text = element.text or ""
-    return element.tag, dict(element.attrib), text if len(element) == 0 else "", [_shape(child) for child in element]
+    attributes = sorted((str(name), str(value)) for name, value in element.attrib.items())
+    return element.tag, attributes, text if len(element) == 0 else "", [_shape(child) for child in element]
 
 
 def test_every_root_has_a_golden_file_and_every_file_a_sample() -> None:

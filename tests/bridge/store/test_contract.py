@@ -1,0 +1,219 @@
+"""What the bridge's store promises, on SQLite and on PostgreSQL."""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from bridge.arbiter import Override
+from bridge.plan import Draw
+from bridge.store import (
+    MIGRATIONS,
+    VERSION_TABLE,
+    BridgeStore,
+    Changes,
+    Command,
+    Installed,
+    OptTold,
+    Outcome,
+    metadata,
+)
+from bridge.store.records import InstallState, Phase
+from bridge.target import CommandOutcome, LimitPeriod, LimitSchedule, MeterReading
+from bridge.verify import OutcomeState
+from runtime.database import upgrade
+from tests.bridge.parts import at
+from tests.databases import drift, open_engine
+
+SCHEDULE = LimitSchedule(
+    schedule_id=1,
+    start=at(0),
+    end=at(600),
+    expires=at(660),
+    periods=(LimitPeriod(start_s=0, limit_a=16.0), LimitPeriod(start_s=300, limit_a=None)),
+    source="event-1",
+    reason="half",
+)
+INSTALLED = Installed(
+    charger="CP1",
+    schedule=SCHEDULE,
+    state=InstallState.SENT,
+    detail="new limit",
+    attempts=1,
+    sent_at=at(1.5),
+    accepted_at=None,
+)
+OUTCOME = Outcome(
+    event_id="event-1",
+    resource_id="evse-1",
+    modification_number=0,
+    charger="CP1",
+    programme="p 1",
+    state=OutcomeState.RECEIVED,
+    reason="event received",
+    limit_a=None,
+    effective_start=at(0),
+    effective_end=None,
+    known_at=at(-5),
+    updated_at=at(-5),
+)
+
+
+@pytest.fixture
+async def store(engine: AsyncEngine) -> BridgeStore:
+    await upgrade(engine, MIGRATIONS, version_table=VERSION_TABLE)
+    return BridgeStore(engine)
+
+
+def reading(second: float, watts: float | None, charger: str = "CP1") -> MeterReading:
+    return MeterReading(charger=charger, at=at(second), power_w=watts, current_a=(1.0, 2.0), energy_wh=second)
+
+
+async def test_migrations_make_exactly_the_tables_of_the_code(store: BridgeStore) -> None:
+    assert await drift(store.engine, metadata) == []
+
+
+async def test_everything_written_is_read_back_as_it_was(store: BridgeStore) -> None:
+    draw = Draw(event_id="event-1", resource_id="evse-1", start_u=0.25, release_u=0.5)
+    override = Override(
+        override_id="override-1",
+        resource_id="evse-1",
+        event_ids=("event-1", "event-2"),
+        reason="doctor",
+        start=at(10.25),
+        end=at(20),
+        source="driver",
+    )
+    told = OptTold(
+        event_id="event-1", resource_id="evse-1", opt_type="optOut", reason="overrideStatus", opt_id="opt-1", at=at(3)
+    )
+    command = Command(
+        charger="CP1",
+        kind="set",
+        cause="new limit",
+        schedule=SCHEDULE,
+        outcome=CommandOutcome.ACCEPTED,
+        detail="Accepted",
+        sent_at=at(1),
+        done_at=at(2),
+    )
+    await store.write(
+        Changes(
+            draws=(draw,),
+            installed=(INSTALLED,),
+            commands=(command, replace(command, kind="clear", schedule=None)),
+            outcomes=(OUTCOME,),
+            overrides=(override,),
+            opts=(told,),
+        )
+    )
+    assert await store.draws() == {("event-1", "evse-1"): draw}
+    assert await store.installed() == {"CP1": INSTALLED}
+    assert await store.commands("CP1") == (replace(command, kind="clear", schedule=None), command)
+    assert await store.commands("CP1", limit=1) == (replace(command, kind="clear", schedule=None),)
+    assert await store.outcomes() == (OUTCOME,)
+    assert await store.overrides() == (override,)
+    assert await store.opts() == {("event-1", "evse-1"): told}
+
+
+async def test_draws_can_be_read_for_some_events(store: BridgeStore) -> None:
+    draws = tuple(Draw(event_id=f"event-{n}", resource_id="r", start_u=0.1, release_u=0.2) for n in range(3))
+    await store.write(Changes(draws=draws))
+    assert set(await store.draws(["event-1"])) == {("event-1", "r")}
+
+
+async def test_writing_again_replaces_and_does_not_double(store: BridgeStore) -> None:
+    accepted = replace(INSTALLED, state=InstallState.ACCEPTED, accepted_at=at(2))
+    await store.write(Changes(installed=(INSTALLED,), outcomes=(OUTCOME,), readings=(reading(0, 100.0),)))
+    await store.write(
+        Changes(installed=(accepted,), outcomes=(replace(OUTCOME, met=3),), readings=(reading(0, 200.0),))
+    )
+    assert await store.installed() == {"CP1": accepted}
+    assert [outcome.met for outcome in await store.outcomes()] == [3]
+    assert [sample.power_w for sample in await store.samples(["CP1"], at(0), at(1))] == [200.0]
+    await store.write(Changes(removed=("CP1", "CP9")))
+    assert await store.installed() == {}
+
+
+async def test_outcomes_are_found_by_event_and_by_phase_in_order_of_start(store: BridgeStore) -> None:
+    later = replace(OUTCOME, event_id="event-0", effective_start=at(50), phase=Phase.CLOSED)
+    await store.write(Changes(outcomes=(later, OUTCOME)))
+    assert [outcome.event_id for outcome in await store.outcomes()] == ["event-1", "event-0"]
+    assert await store.outcomes(event_id="event-0") == (later,)
+    assert await store.outcomes(unfinished=True) == (OUTCOME,)
+
+
+async def test_closed_overrides_are_kept_but_not_in_force(store: BridgeStore) -> None:
+    override = Override(override_id="o", resource_id="r", event_ids=("e",), reason="", start=at(0), end=None)
+    await store.write(Changes(overrides=(override,)))
+    await store.write(Changes(closed_overrides=("o",)))
+    assert await store.overrides() == ()
+    assert await store.overrides(include_closed=True) == (override,)
+
+
+async def test_samples_and_means_are_by_half_open_time_and_charger(store: BridgeStore) -> None:
+    rows = tuple(reading(second, watts) for second, watts in ((0, 100.0), (10, 200.0), (20, None), (30, 900.0)))
+    await store.write(Changes(readings=(*rows, reading(5, 50.0, "CP2"))))
+    found = await store.samples(["CP1", "CP2"], at(0), at(30))
+    assert [(sample.charger, sample.at, sample.power_w) for sample in found] == [
+        ("CP1", at(0), 100.0),
+        ("CP2", at(5), 50.0),
+        ("CP1", at(10), 200.0),
+        ("CP1", at(20), None),
+    ]
+    assert found[0].max_a == 2.0
+    means = await store.mean_power(["CP1", "CP2", "CP3"], at(0), at(30))
+    assert {name: (mean.power_w, mean.samples) for name, mean in means.items()} == {"CP1": (150.0, 2), "CP2": (50.0, 1)}
+    assert await store.mean_power([], at(0), at(30)) == {}
+
+
+async def test_old_readings_and_commands_are_pruned(store: BridgeStore) -> None:
+    command = Command(
+        charger="CP1",
+        kind="set",
+        cause="",
+        schedule=None,
+        outcome=CommandOutcome.TIMEOUT,
+        detail="",
+        sent_at=at(0),
+        done_at=at(0),
+    )
+    await store.write(Changes(readings=(reading(0, 1.0), reading(100, 1.0)), commands=(command,)))
+    assert await store.prune(at(50)) == 1
+    assert len(await store.samples(["CP1"], at(0), at(200))) == 1
+    assert await store.commands("CP1") == ()
+
+
+async def test_writers_at_the_same_time_share_commits_and_all_are_on_disk(store: BridgeStore) -> None:
+    await asyncio.gather(
+        *(store.write(Changes(outcomes=(replace(OUTCOME, resource_id=f"evse-{n}"),))) for n in range(200))
+    )
+    assert len(await store.outcomes()) == 200
+
+
+async def test_a_transaction_is_all_or_nothing_and_every_writer_of_it_is_told(store: BridgeStore) -> None:
+    naive = replace(OUTCOME, resource_id="evse-2", updated_at=datetime(2026, 1, 1))  # noqa: DTZ001
+    results = await asyncio.gather(
+        store.write(Changes(outcomes=(OUTCOME,), installed=(INSTALLED,))),
+        store.write(Changes(outcomes=(naive,))),
+        return_exceptions=True,
+    )
+    assert isinstance(results[1], SQLAlchemyError)
+    stored = await store.outcomes()
+    assert (results[0] is None) == (stored == (OUTCOME,))
+    assert bool(stored) == bool(await store.installed())
+
+
+async def test_nothing_to_write_is_no_transaction(store: BridgeStore) -> None:
+    await store.engine.dispose()
+    await store.write(Changes())
+    assert not Changes()
+
+
+async def test_out_04_another_process_reads_what_was_written(store: BridgeStore, database_url: str) -> None:
+    await store.write(Changes(outcomes=(OUTCOME,)))
+    async with open_engine(database_url) as second:
+        assert await BridgeStore(second).outcomes() == (OUTCOME,)
