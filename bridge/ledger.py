@@ -9,7 +9,7 @@ from datetime import datetime
 
 from bridge import outcomes as book
 from bridge.metrics import BridgeMetrics
-from bridge.outcomes import Power, Scene, Window
+from bridge.outcomes import Measuring, Power, Scene, Window
 from bridge.plan import ResourcePlan
 from bridge.resources import Resource
 from bridge.store import BridgeStore, Changes, Outcome
@@ -78,13 +78,11 @@ class Ledger:
         await self.save(changed)
         return again
 
-    async def measure(
-        self, settle_s: float, after_s: float, now: datetime, flush: Callable[[], Awaitable[None]]
-    ) -> bool:
+    async def measure(self, how: Measuring, now: datetime, flush: Callable[[], Awaitable[None]]) -> bool:
         """Take the mean powers that are due, one query for all with the same window; True if more may be due."""
         due: dict[Window, list[Outcome]] = {}
         for outcome in self.outcomes.values():
-            window = book.window_due(outcome, settle_s, after_s, now)
+            window = book.window_due(outcome, how, now)
             if window is not None:
                 due.setdefault(window, []).append(outcome)
         if not due:

@@ -186,21 +186,27 @@ class Window:
     end: datetime
 
 
-BEFORE_S = 300  # the dynamic reference of the requirements is the mean of the 5 min before
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measuring:
+    """Over how long the power before and after an event is averaged, and how long a change takes to settle, in s."""
+
+    before_s: float = 300.0  # the dynamic reference of the requirements is the mean of the 5 min before
+    settle_s: float = 60.0
+    after_s: float = 60.0
 
 
-def window_due(outcome: Outcome, settle_s: float, after_s: float, now: datetime) -> Window | None:
+def window_due(outcome: Outcome, how: Measuring, now: datetime) -> Window | None:
     """Return the next mean power to take, ``None`` if none is due; ``measured`` makes sure that each is taken once."""
     start, end = outcome.effective_start, outcome.effective_end
-    settle = timedelta(seconds=settle_s)
+    settle, after = timedelta(seconds=how.settle_s), timedelta(seconds=how.after_s)
     match outcome.phase:
         case Phase.PLANNED if now >= start:
             at = max(start, outcome.known_at)  # a late arrival joins in the middle: its "before" ends there
-            return Window(power=Power.BEFORE, start=at - timedelta(seconds=BEFORE_S), end=at)
+            return Window(power=Power.BEFORE, start=at - timedelta(seconds=how.before_s), end=at)
         case Phase.ENDED if end is not None:
             return Window(power=Power.DURING, start=(outcome.applied_at or start) + settle, end=end)
-        case Phase.AFTER if end is not None and now >= end + settle + timedelta(seconds=after_s):
-            return Window(power=Power.AFTER, start=end + settle, end=end + settle + timedelta(seconds=after_s))
+        case Phase.AFTER if end is not None and now >= end + settle + after:
+            return Window(power=Power.AFTER, start=end + settle, end=end + settle + after)
     return None
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from bridge.dispatch import Patience
 from bridge.ocpp.settings import ChargerConfig, OcppSettings
+from bridge.outcomes import Measuring
 from bridge.resources import Resource
 from bridge.schedule import Horizon
 from bridge.supervisor import Rhythm, Supervision
@@ -92,6 +93,7 @@ class VerifySection(Section):
     )
     idle_w: float = Field(default=100.0, ge=0, description="Below it a charger is not charging, W")
     offline_after_s: float = Field(default=60.0, ge=0, description="A shorter loss of contact is no outage, s")
+    before_s: float = Field(default=300.0, gt=0, description="The power before an event is the mean over so long, s")
     after_s: float = Field(default=60.0, ge=0, description="How long the power after an event is measured, s")
 
 
@@ -192,9 +194,9 @@ def supervision(settings: BridgeSettings) -> Supervision:
         rhythm=Rhythm(
             tick_s=dispatch.tick_s,
             flush_s=telemetry.flush_s,
-            after_s=verify.after_s,
             keep_s=telemetry.buffer_days * 86_400,
         ),
+        measuring=Measuring(before_s=verify.before_s, settle_s=verify.settle_s, after_s=verify.after_s),
     )
 
 

@@ -18,7 +18,7 @@ from bridge.fleet import Fleet
 from bridge.ledger import Ledger
 from bridge.metrics import BridgeMetrics
 from bridge.opts import OptReporter, OptSink
-from bridge.outcomes import Scene
+from bridge.outcomes import Measuring, Scene
 from bridge.overrides import OverrideRefused, finished, make_override
 from bridge.planner import EventSource, Planner, Standing, no_standing
 from bridge.program import Programmes
@@ -30,6 +30,8 @@ from bridge.verify import VerifyPolicy
 from runtime.clock import Clock, Draw, new_id
 from runtime.logs import bound_reference, get_logger
 
+GATHER_S = 0.05  # after something happened: a burst of answers makes one round, not hundreds
+
 log = get_logger(__name__)
 
 
@@ -40,7 +42,6 @@ class Rhythm:
     tick_s: float = 1.0
     refresh_s: float = 30.0  # events are read again this often even if nobody said that they changed
     flush_s: float = 5.0  # readings are stored this often in one transaction
-    after_s: float = 60.0  # how long the power after an event is measured
     keep_s: float = 7 * 86_400.0  # readings older than this are deleted (telemetry.buffer_days)
 
 
@@ -52,6 +53,7 @@ class Supervision:
     horizon: Horizon = field(default_factory=Horizon)
     patience: Patience = field(default_factory=Patience)
     rhythm: Rhythm = field(default_factory=Rhythm)
+    measuring: Measuring = field(default_factory=Measuring)
 
 
 class Supervisor:
@@ -128,6 +130,7 @@ class Supervisor:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self.settings.rhythm.tick_s):
                         await self._awake.wait()
+                        await asyncio.sleep(GATHER_S)
         finally:
             await self.dispatcher.close()
 
@@ -166,8 +169,7 @@ class Supervisor:
             self._again |= await self.ledger.judge(
                 self.planner.plans, lambda resource_id: self._scene(resource_id, now)
             )
-            policy, rhythm = self.settings.policy, self.settings.rhythm
-            more = await self.ledger.measure(policy.settle_s, rhythm.after_s, now, lambda: self._flush(now))
+            more = await self.ledger.measure(self.settings.measuring, now, lambda: self._flush(now))
             await self.reporter.report(tuple(self.ledger.outcomes.values()), now)
             await self._tidy(now)
             if more or self._again:

@@ -20,7 +20,7 @@ MAX_OVERRIDE_MINUTES = 1440  # a day: what lasts longer is a matter of enrolment
 def standard_name(name: str) -> str:
     """Return ``resource_id`` as ``resourceID``, ``kw_before`` as ``kWBefore``, ``limit_a`` as ``limitA``."""
     first, *rest = name.split("_")
-    return _WHOLE.get(first, first) + "".join(_WHOLE.get(part, part.capitalize()) for part in rest)
+    return ("kW" if first == "kw" else first) + "".join(_WHOLE.get(part, part.capitalize()) for part in rest)
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, rename=standard_name):

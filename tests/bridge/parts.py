@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from bridge.dispatch import Patience
 from bridge.fleet import Fleet
 from bridge.metrics import BridgeMetrics
+from bridge.outcomes import Measuring
 from bridge.program import Programme, Programmes
 from bridge.programmes import load
 from bridge.resources import Resource
@@ -270,7 +271,8 @@ QUICK = Supervision(
     policy=VerifyPolicy(settle_s=20.0, offline_after_s=30.0, retries=2),
     horizon=Horizon(lead_s=3600, open_ended_s=600),
     patience=Patience(attempts=3, backoff_s=5.0),
-    rhythm=Rhythm(flush_s=5.0, after_s=30.0),
+    rhythm=Rhythm(flush_s=5.0),
+    measuring=Measuring(settle_s=20.0, after_s=30.0),
 )
 
 

@@ -34,7 +34,7 @@ def telemetry(world: World) -> Telemetry:
     )
 
 
-def values(intervals: tuple[ReportInterval, ...]) -> list[tuple[str, float, object, str | None]]:
+def values(intervals: tuple[ReportInterval, ...]) -> list[tuple[str, float, float | ResourceStatus, str | None]]:
     found = []
     for interval in intervals:
         [payload] = interval.payloads

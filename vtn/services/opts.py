@@ -95,8 +95,10 @@ async def _schedule(tx: Tx, request: CreateOpt, ven: Ven, now: datetime) -> None
         if named is None:
             await tx.opts.supersede(earlier.row_id, None, now)
             continue
-        taken = set(earlier.superseded_for) | set(named)
         old = await _resources(tx, message.target, ven)
+        if old is not None and not set(old) & set(named):
+            continue
+        taken = set(earlier.superseded_for) | set(named)
         await tx.opts.supersede(earlier.row_id, None if old is not None and set(old) <= taken else taken, now)
     await tx.opts.add(request, OptKind.SCHEDULE, now)
 

@@ -75,7 +75,10 @@ class Queue:
         )
 
     async def answered(self, ven_id: str, root: str, request_id: str, code: int, now: datetime) -> bool:
-        """Take the oldest sent payload of ``root`` (and ``request_id`` unless empty) off the queue; False if none."""
+        """Take the oldest payload of ``root`` that waits for an answer off the queue; False if none.
+
+        ``request_id`` narrows it unless empty; one that was given up counts only if nothing else waits.
+        """
         query = select(outbound.c.id).where(
             outbound.c.ven_id == ven_id,
             outbound.c.root == root,
@@ -84,7 +87,9 @@ class Queue:
         )
         if request_id:
             query = query.where(outbound.c.request_id == request_id)
-        row_id = (await self._connection.execute(query.order_by(outbound.c.id).limit(1))).scalar_one_or_none()
+        row_id = (
+            await self._connection.execute(query.order_by(outbound.c.due_at.is_(None), outbound.c.id).limit(1))
+        ).scalar_one_or_none()
         if row_id is None:
             return False
         await self._connection.execute(

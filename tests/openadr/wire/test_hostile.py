@@ -123,7 +123,7 @@ def test_another_root_is_an_unknown_payload(name: str) -> None:
 INVALID = {
     "empty-envelope": f'<o:oadrPayload xmlns:o="{OADR}"/>',
     "empty-signed-object": f'<o:oadrPayload xmlns:o="{OADR}"><o:oadrSignedObject/></o:oadrPayload>',
-    "unknown-inside": f'<o:oadrPayload xmlns:o="{OADR}"><o:oadrSignedObject><o:oadrX/></o:oadrSignedObject></o:oadrPayload>',
+    "unknown-inside": poll().replace("oadrPoll", "oadrPolls"),
     "no-ven-id": f'<o:oadrPoll xmlns:o="{OADR}"/>',
     "two-ven-ids": poll("a</e:venID><e:venID>b"),
     "two-payloads": poll("a</e:venID></o:oadrPoll><o:oadrPoll><e:venID>b"),
@@ -196,7 +196,7 @@ def test_sec_30_nothing_is_fetched(listener: socket.socket, tmp_path: Path) -> N
     for location in (f"{OADR} {url}", f"{OADR} {fifo}", f"urn:other {url}"):
         xsi = f' xmlns:x="http://www.w3.org/2001/XMLSchema-instance" x:schemaLocation="{location}"'
         attempts.append(poll(attributes=xsi))
-    outcomes = []
+    outcomes: list[object] = []
     for attempt in attempts:
         try:
             outcomes.append(wire.decode(attempt.encode()))
@@ -212,7 +212,7 @@ def test_errors_tell_the_peer_nothing_about_our_files() -> None:
         with pytest.raises(WireError) as caught:
             wire.decode(data)
         assert "site-packages" not in caught.value.description
-        assert "/work" not in caught.value.description
+        assert ".xsd" not in caught.value.description
 
 
 PIECES = [
@@ -270,12 +270,15 @@ def misspelt(draw: st.DrawFn) -> bytes:
 @settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(mutants() | misspelt())
 def test_sec_30_any_bytes_give_a_message_or_one_of_our_errors(data: bytes) -> None:
+    assert _outcome(data)
+
+
+def _outcome(data: bytes) -> str:
+    """The root's name, or what our error says; any other exception fails the test."""
     try:
-        message = wire.decode(data)
+        return wire.root_name(wire.decode(data))
     except (WireError, OadrError) as error:
-        assert error.description
-    else:
-        assert wire.root_name(message).startswith("oadr")
+        return error.description
 
 
 @settings(max_examples=300, deadline=None)

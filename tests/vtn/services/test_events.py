@@ -1,4 +1,4 @@
-"""EiEvent and OadrPoll: payload content and order, answers one by one, repetition until answered, one payload a poll."""
+"""EiEvent and OadrPoll: payload content and order, answers one by one, repetition, one payload a poll."""
 
 from dataclasses import replace
 from datetime import timedelta
