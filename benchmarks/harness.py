@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 RESULTS = Path(__file__).parent / "results" / "latest.json"
 
 
@@ -53,10 +52,11 @@ def summarise(benchmark: Benchmark, rounds: list[tuple[float, float]]) -> Result
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU time a process has used so far, all threads, user and system, in seconds."""
-    text = Path(f"/proc/{pid}/stat").read_text()
-    fields = text[text.rindex(")") + 2 :].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+    """Return the CPU time a process has used so far in seconds, all living threads, to the nanosecond (Linux)."""
+    total = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        total += int((task / "schedstat").read_text().split()[0])
+    return total / 1e9
 
 
 def pin(pid: int, core: int) -> None:

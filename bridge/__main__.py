@@ -92,14 +92,16 @@ def simulate(
     level: Annotated[str, typer.Option("--log-level", help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Run simulated chargers against a central system until interrupted."""
-    from bridge.simulators.fleet import run_fleet  # only this command needs the simulator's libraries
+    from bridge.simulators.fleet import load, run_fleet  # only this command needs the simulator's libraries
 
-    logs.configure(level, json=False)
     try:
-        uvloop.run(run_fleet(fleet))
+        load(fleet)
     except (ValueError, OSError) as error:
         typer.echo(f"{fleet}: {error}", err=True)
         raise typer.Exit(CONFIG_FAULT) from None
+    logs.configure(level, json=False)
+    try:
+        uvloop.run(run_fleet(fleet))
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(0) from None
 

@@ -1,21 +1,29 @@
-"""Poll queues kept cheap: which VENs have nothing waiting, who they are, and when they were last seen, in memory.
+"""Delivery from memory: who the VENs are, what waits for each, what was handed out and not yet written, last signs of life.
 
-Rule: the database decides, this only remembers. What is remembered of a VEN is dropped when a commit touches it;
-what other processes change shows in the change counter, read every second. A lost cache costs one query.
+Rule: the database decides, this only remembers. What is remembered of a VEN is dropped by every commit that touches it; what
+other processes change shows in the change counter, read every second. A hand-out is written within half a second; one lost
+with the process is repeated, which VENs must bear anyway.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Protocol
 
+from openadr.errors import OadrError
+from openadr.messages import DistributeEvent, Poll, RequestEvent
 from runtime.logs import get_logger
-from vtn.services.polling import pending
-from vtn.store.rows import Ven
+from vtn.services.context import Desk
+from vtn.services.dispatch import identify
+from vtn.services.events import after, fresh, hand_out
+from vtn.services.polling import Turn, Waiting, look, quiet_until, turn
+from vtn.store.rows import Delivery, Ven
 from vtn.store.store import Store
 
 WATCH_S = 1.0  # how late another process may learn of an event; a tenth of the usual poll interval
-FLUSH_S = 5.0  # how old last_seen in the database may be
+FLUSH_S = 0.5  # how old an unwritten hand-out may be
+SEEN_S = 5.0  # how old last_seen in the database may be
+FRESH = timedelta(seconds=2)  # events are handed out from memory this long; an answer may have reached another process
 log = get_logger(__name__)
 
 
@@ -27,24 +35,28 @@ class Sleeper(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Idle:
-    """A registered VEN with nothing due before ``until`` (``None``: until something changes)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """A registered VEN and what waits for it, as read at ``read_at``."""
 
     ven: Ven
-    until: datetime | None
+    waiting: Waiting
+    read_at: datetime
+    quiet_until: datetime | None  # nothing is due before; None: not before something changes
 
 
 class Outbox:
-    """What this process remembers about its VENs between polls."""
+    """What this process remembers about its VENs."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, desk: Desk) -> None:
         self._store = store
-        self._idle: dict[str, _Idle] = {}  # by fingerprint
+        self._desk = desk
+        self._known: dict[str, _Known] = {}  # by fingerprint
         self._fingerprints: dict[str, str] = {}  # by venID
-        self._epoch = 0  # moves with every change, so that an answer read before it is not remembered after it
+        self._epoch = 0  # moves with every change, so that what was read before it is not remembered after it
+        self._unwritten: list[Delivery] = []
         self._seen: dict[str, datetime] = {}  # by fingerprint
-        self._counter: int | None = None
+        self._foreign: int | None = None
         store.listen(self.forget)
 
     def forget(self, ven_ids: frozenset[str]) -> None:
@@ -53,41 +65,74 @@ class Outbox:
         for ven_id in ven_ids:
             fingerprint = self._fingerprints.pop(ven_id, None)
             if fingerprint is not None:
-                self._idle.pop(fingerprint, None)
+                self._known.pop(fingerprint, None)
 
-    def forget_all(self) -> None:
-        """Drop everything: another process has changed something."""
-        self._epoch += 1
-        self._idle.clear()
-        self._fingerprints.clear()
+    def quiet(self, fingerprint: str, ven_id: str, now: datetime) -> bool:
+        """True if this VEN is known to be registered and to have nothing waiting: its poll is answered at once."""
+        known = self._known.get(fingerprint)
+        if known is None or known.ven.ven_id != ven_id:
+            return False
+        return known.quiet_until is None or now < known.quiet_until
 
-    def remembers_idle(self, fingerprint: str, ven_id: str, now: datetime) -> bool:
-        """True if this VEN is known to be registered and to have nothing waiting."""
-        known = self._idle.get(fingerprint)
-        return known is not None and known.ven.ven_id == ven_id and (known.until is None or now < known.until)
+    async def distribute(self, fingerprint: str, request: Poll | RequestEvent, now: datetime) -> DistributeEvent | None:
+        """Answer with events from memory; ``None``: the services must answer (or, see ``quiet``, nothing waits)."""
+        known = await self._recall(fingerprint, request, now)
+        if known is None:
+            return None
+        polled = isinstance(request, Poll)
+        if polled and turn(known.waiting, now) is not Turn.EVENTS:
+            return None
+        assignments = fresh(known.waiting.assignments, now)
+        reply, made = hand_out(
+            assignments,
+            now,
+            self._desk,
+            reply_to="" if polled else request.request_id,
+            reply_limit=None if polled else request.reply_limit,
+        )
+        self._unwritten += made
+        self._remember(fingerprint, known, replace(known.waiting, assignments=after(assignments, made)))
+        return reply
 
-    async def idle(self, fingerprint: str, ven_id: str, now: datetime) -> bool:
-        """Tell whether a poll of this VEN is answered with oadrResponse; False also if it must be looked into."""
-        if self.remembers_idle(fingerprint, ven_id, now):
-            return True
+    async def _recall(self, fingerprint: str, request: Poll | RequestEvent, now: datetime) -> _Known | None:
+        known = self._known.get(fingerprint)
+        if known is not None and known.ven.ven_id == request.ven_id and now - known.read_at < FRESH:
+            return known
+        await self.write_deliveries()
         epoch = self._epoch
         async with self._store.read() as tx:
-            ven = await tx.vens.by_fingerprint(fingerprint)
-            if ven is None or not ven.registered or ven.ven_id != ven_id:
-                return False
-            found = await pending(tx, ven.ven_id, now)
-        if found.reply_due:
-            return False
+            try:
+                ven = identify(await tx.vens.by_fingerprint(fingerprint), request)
+            except OadrError:
+                return None
+            waiting = await look(tx, ven.ven_id, now)
+        known = _Known(ven=ven, waiting=waiting, read_at=now, quiet_until=quiet_until(waiting))
         if epoch == self._epoch:
-            self._idle[fingerprint] = _Idle(ven, found.look_again_at)
-            self._fingerprints[ven_id] = fingerprint
-        return True
+            self._known[fingerprint] = known
+            self._fingerprints[ven.ven_id] = fingerprint
+        return known
+
+    def _remember(self, fingerprint: str, before: _Known, waiting: Waiting) -> None:
+        if self._known.get(fingerprint) is before:
+            self._known[fingerprint] = replace(before, waiting=waiting, quiet_until=quiet_until(waiting))
 
     def seen(self, fingerprint: str, now: datetime) -> None:
         """Note a sign of life; written in batches."""
         self._seen[fingerprint] = now
 
-    async def flush(self) -> None:
+    async def write_deliveries(self) -> None:
+        """Write what was handed out."""
+        if not self._unwritten:
+            return
+        batch, self._unwritten = self._unwritten, []
+        try:
+            async with self._store.write() as tx:
+                await tx.events.delivered(batch)
+        except BaseException:
+            self._unwritten[:0] = batch
+            raise
+
+    async def write_seen(self) -> None:
         """Write the signs of life."""
         if not self._seen:
             return
@@ -95,20 +140,31 @@ class Outbox:
         async with self._store.write() as tx:
             await tx.vens.seen(batch)
 
-    async def look(self) -> None:
-        """Forget everything if the change counter moved, whoever moved it."""
-        counter = await self._store.changes()
-        if self._counter is not None and counter != self._counter:
-            self.forget_all()
-        self._counter = counter
+    async def flush(self) -> None:
+        """Write everything that is only in memory."""
+        await self.write_deliveries()
+        await self.write_seen()
+
+    async def look_around(self) -> None:
+        """Forget everything if another process has moved the change counter."""
+        foreign = await self._store.changes() - self._store.announced
+        if self._foreign is not None and foreign != self._foreign:
+            self._epoch += 1
+            self._known.clear()
+            self._fingerprints.clear()
+        self._foreign = foreign
 
     async def watch(self, clock: Sleeper) -> None:
-        """Look for changes of other processes for ever."""
-        await _every(WATCH_S, clock, self.look)
+        """Look around for ever."""
+        await _every(WATCH_S, clock, self.look_around)
+
+    async def write_on(self, clock: Sleeper) -> None:
+        """Write hand-outs for ever."""
+        await _every(FLUSH_S, clock, self.write_deliveries)
 
     async def keep_seen(self, clock: Sleeper) -> None:
-        """Flush signs of life for ever."""
-        await _every(FLUSH_S, clock, self.flush)
+        """Write signs of life for ever."""
+        await _every(SEEN_S, clock, self.write_seen)
 
 
 async def _every(seconds: float, clock: Sleeper, action: Callable[[], Awaitable[None]]) -> None:

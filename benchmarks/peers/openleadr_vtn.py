@@ -1,53 +1,34 @@
-"""openleadr as the VTN to compare with: mutual TLS, one known VEN, answers each poll with nothing or with one event."""
+"""openleadr as the VTN to compare with: mutual TLS, many VENs, its own queue; SIGUSR1 publishes one event."""
 
 import asyncio
 import json
 import logging
+import signal
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from openleadr import OpenADRServer, objects
+from openleadr import OpenADRServer
 
-
-def one_event(ven_id: str) -> Any:
-    """Return an event of one signal and one interval, as an openleadr user would make it."""
-    start = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
-    interval = objects.Interval(dtstart=start, duration=timedelta(minutes=30), uid=0, signal_payload=2.0)
-    return objects.Event(
-        event_descriptor=objects.EventDescriptor(
-            event_id="event-1",
-            modification_number=0,
-            market_context="http://grid.example/curtailment",
-            event_status="far",
-            created_date_time=start,
-            priority=0,
-        ),
-        active_period=objects.ActivePeriod(dtstart=start, duration=timedelta(minutes=30)),
-        event_signals=[
-            objects.EventSignal(signal_id="signal-1", signal_name="SIMPLE", signal_type="level", intervals=[interval])
-        ],
-        targets=[objects.Target(ven_id=ven_id)],
-        response_required="always",
-    )
+SIGNAL = {"signal_name": "SIMPLE", "signal_type": "level"}
 
 
 async def main() -> None:
     """Serve until killed."""
     logging.disable(logging.CRITICAL)
     config = json.loads(sys.argv[1])
-    event = one_event(config["ven_id"]) if config["with_event"] else None
+    fingerprints: dict[str, str] = config["fingerprints"]
 
     async def ven_lookup(ven_id: str) -> dict[str, Any]:
         return {
             "ven_id": ven_id,
-            "ven_name": "bench",
-            "fingerprint": config["fingerprint"],
+            "ven_name": ven_id,
+            "fingerprint": fingerprints[ven_id],
             "registration_id": "reg-1",
         }
 
-    async def on_poll(ven_id: str) -> Any:
-        return ("oadrDistributeEvent", {"events": [event]}) if event is not None else None
+    async def answered(ven_id: str, event_id: str, opt_type: str) -> None:
+        """Take a VEN's answer; none comes here."""
 
     server = OpenADRServer(
         vtn_id="VTN-peer",
@@ -59,8 +40,20 @@ async def main() -> None:
         ven_lookup=ven_lookup,
         verify_message_signatures=False,
     )
-    if event is not None:
-        server.add_handler("on_poll", on_poll)
+
+    def publish() -> None:
+        start = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+        for ven_id in fingerprints:
+            interval = {"dtstart": start, "duration": timedelta(minutes=30), "signal_payload": 2.0}
+            server.add_event(
+                ven_id=ven_id,
+                intervals=[interval],
+                callback=answered,
+                market_context="http://gateway.example/programmes/dno-curtailment",
+                **SIGNAL,
+            )
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, publish)
     await server.run()
     await asyncio.Event().wait()
 

@@ -23,16 +23,21 @@ _PAYLOAD = Tag("oadr:oadrPayload").clark
 _KINDS: dict[str, type[Message]] = {f"{{{NAMESPACES['oadr']}}}{name}": kind for name, kind in ROOTS.items()}
 
 
+def schema_file(package: str = "openleadr") -> Path:
+    """Return the schema's main file as ``package`` ships it; the package's code is not run.
+
+    Raises ``RuntimeError`` if it is not installed.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise RuntimeError(f"the OpenADR 2.0b schema files are missing: install the distribution {package!r}")
+    return Path(spec.origin).parent / "schema" / "oadr_20b.xsd"
+
+
 @cache
 def schema() -> etree.XMLSchema:
-    """Return the official 2.0b schema, compiled once from the files the openleadr distribution ships.
-
-    Raises ``RuntimeError`` if that distribution is not installed; its code is not run.
-    """
-    spec = importlib.util.find_spec("openleadr")
-    if spec is None or spec.origin is None:
-        raise RuntimeError("the OpenADR 2.0b schema files are missing: install the distribution 'openleadr'")
-    return etree.XMLSchema(etree.parse(Path(spec.origin).parent / "schema" / "oadr_20b.xsd"))
+    """Return the official 2.0b schema, compiled once. Raises ``RuntimeError`` if its files are not installed."""
+    return etree.XMLSchema(etree.parse(schema_file()))
 
 
 def _parser() -> etree.XMLParser:

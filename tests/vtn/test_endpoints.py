@@ -4,6 +4,7 @@ import gzip
 import json
 import ssl
 import zlib
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from io import StringIO
 
@@ -94,7 +95,7 @@ async def test_chunked_bodies_are_bounded_too(pki: Pki, sqlite_url: str) -> None
     async with running(pki, sqlite_url, max_body_bytes=20_000) as vtn:
         ven = await ready(vtn)
 
-        async def endless():  # type: ignore[no-untyped-def]  # an async generator of bytes
+        async def endless() -> AsyncIterator[bytes]:
             for _ in range(100):
                 yield b"x" * 1000
 

@@ -39,6 +39,36 @@ def _for_ven(assignment: Assignment, created: datetime, now: datetime) -> Event:
     )
 
 
+def fresh(assignments: tuple[Assignment, ...], now: datetime) -> tuple[Assignment, ...]:
+    """Return those that still belong into payloads (R66); the others were read before their time was over."""
+    return tuple(
+        each for each in assignments if each.stored.payload_end is None or each.stored.payload_end > now
+    )
+
+
+def after(assignments: tuple[Assignment, ...], made: tuple[Delivery, ...]) -> tuple[Assignment, ...]:
+    """Return the assignments as the database will show them once ``made`` is written."""
+    by_id = {each.event_id: each for each in made}
+    return tuple(_after(each, by_id.get(each.stored.event_id)) for each in assignments)
+
+
+def _after(assignment: Assignment, made: Delivery | None) -> Assignment:
+    if made is None:
+        return assignment
+    state = assignment.state
+    again = state.delivered_modification == made.modification_number
+    return replace(
+        assignment,
+        state=replace(
+            state,
+            delivered_modification=made.modification_number,
+            delivered_at=made.at,
+            deliveries=state.deliveries + 1 if again else 1,
+            due_at=made.due_at,
+        ),
+    )
+
+
 def deliveries(
     assignments: tuple[Assignment, ...], sent: tuple[Event, ...], request_id: str, now: datetime, retry: RetryPolicy
 ) -> tuple[Delivery, ...]:
@@ -62,15 +92,24 @@ def _delivery(assignment: Assignment, request_id: str, now: datetime, retry: Ret
     )
 
 
+def hand_out(
+    assignments: tuple[Assignment, ...], now: datetime, desk: Desk, *, reply_to: str = "", reply_limit: int | None = None
+) -> tuple[DistributeEvent, tuple[Delivery, ...]]:
+    """Return a VEN's payload and what to record of it; ``reply_limit`` cuts after sorting (R27)."""
+    events = payload(assignments, now)[:reply_limit]
+    request_id = desk.new_id("req")
+    reply = DistributeEvent(request_id=request_id, vtn_id=desk.vtn_id, events=events, response=done(reply_to))
+    return reply, deliveries(assignments, events, request_id, now, desk.events)
+
+
 async def distribute(
     tx: Tx, ven: Ven, now: datetime, desk: Desk, *, reply_to: str = "", reply_limit: int | None = None
 ) -> DistributeEvent:
-    """Build a VEN's payload and record it; ``reply_limit`` cuts after sorting (R27)."""
+    """Build a VEN's payload and record it."""
     assignments = await tx.events.of_ven(ven.ven_id, now)
-    events = payload(assignments, now)[:reply_limit]
-    request_id = desk.new_id("req")
-    await tx.events.delivered(deliveries(assignments, events, request_id, now, desk.events))
-    return DistributeEvent(request_id=request_id, vtn_id=desk.vtn_id, events=events, response=done(reply_to))
+    reply, made = hand_out(assignments, now, desk, reply_to=reply_to, reply_limit=reply_limit)
+    await tx.events.delivered(made)
+    return reply
 
 
 async def request_event(tx: Tx, request: RequestEvent, ven: Ven, now: datetime, desk: Desk) -> DistributeEvent:

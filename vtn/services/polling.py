@@ -6,20 +6,59 @@ the rest of the queue in order. What was sent comes again until it is answered o
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from openadr.messages import Message, Poll, RegisterReport, Response
 from vtn.services.context import Desk, done
-from vtn.services.events import distribute
-from vtn.store.rows import Outbound, Ven
+from vtn.services.events import distribute, fresh
+from vtn.store.rows import Assignment, Outbound, Ven
 from vtn.store.store import Tx
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
-    """What a poll would find: ``reply_due`` now, else when to look again (``None``: not before something changes)."""
+class Turn(StrEnum):
+    """What a poll is answered with."""
 
-    reply_due: bool
-    look_again_at: datetime | None
+    GREETING = "greeting"  # our METADATA, once after a registration
+    EVENTS = "events"
+    QUEUE = "queue"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """What waits for a VEN, as read from the database."""
+
+    assignments: tuple[Assignment, ...]
+    queue_due: datetime | None = None  # when the next payload of the queue is to be sent; None: the queue is empty
+    greeting: bool = False  # the head of the queue is our METADATA, never sent yet
+
+
+def turn(waiting: Waiting, now: datetime) -> Turn:
+    """Return whose turn it is: METADATA, then events, then the queue."""
+    queue = waiting.queue_due is not None and waiting.queue_due <= now
+    if queue and waiting.greeting:
+        return Turn.GREETING
+    if any(
+        each.state.due_at is not None and each.state.due_at <= now for each in fresh(waiting.assignments, now)
+    ):
+        return Turn.EVENTS
+    return Turn.QUEUE if queue else Turn.NOTHING
+
+
+def quiet_until(waiting: Waiting) -> datetime | None:
+    """Return when something is due next, ``None``: not before something changes."""
+    dues = [each.state.due_at for each in waiting.assignments if each.state.due_at is not None]
+    return min(dues if waiting.queue_due is None else [*dues, waiting.queue_due], default=None)
+
+
+async def look(tx: Tx, ven_id: str, now: datetime) -> Waiting:
+    """Read what waits for a VEN."""
+    head = await tx.queue.head(ven_id, now)
+    return Waiting(
+        assignments=await tx.events.of_ven(ven_id, now),
+        queue_due=await tx.queue.next_due(ven_id) if head is None else head.due_at,
+        greeting=head is not None and head.attempts == 0 and isinstance(head.message, RegisterReport),
+    )
 
 
 def empty(ven_id: str) -> Response:
@@ -27,26 +66,18 @@ def empty(ven_id: str) -> Response:
     return Response(response=done(""), ven_id=ven_id)
 
 
-async def pending(tx: Tx, ven_id: str, now: datetime) -> Pending:
-    """Tell whether a poll would be answered with a payload."""
-    dues = [due for due in (await tx.queue.next_due(ven_id), await tx.events.next_due(ven_id, now)) if due is not None]
-    soonest = min(dues, default=None)
-    return Pending(reply_due=soonest is not None and soonest <= now, look_again_at=soonest)
-
-
 async def poll(tx: Tx, _request: Poll, ven: Ven, now: datetime, desk: Desk) -> Message:
     """Answer oadrPoll."""
-    head = await tx.queue.head(ven.ven_id, now)
-    if head is not None and isinstance(head.message, RegisterReport) and head.attempts == 0:
-        return await _send(tx, head, now, desk)
-    due = await tx.events.next_due(ven.ven_id, now)
-    if due is not None and due <= now:
-        return await distribute(tx, ven, now, desk)
-    if head is not None:
-        return await _send(tx, head, now, desk)
-    return empty(ven.ven_id)
+    match turn(await look(tx, ven.ven_id, now), now):
+        case Turn.NOTHING:
+            return empty(ven.ven_id)
+        case Turn.EVENTS:
+            return await distribute(tx, ven, now, desk)
+        case _:
+            head = await tx.queue.head(ven.ven_id, now)
+            return empty(ven.ven_id) if head is None else await _send(tx, head, now, desk)
 
 
 async def _send(tx: Tx, head: Outbound, now: datetime, desk: Desk) -> Message:
-    await tx.queue.sent(head.row_id, now, desk.queue.due(head.attempts + 1, now))
+    await tx.queue.sent(head.ven_id, head.row_id, now, desk.queue.due(head.attempts + 1, now))
     return head.message

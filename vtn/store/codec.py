@@ -49,3 +49,20 @@ async def upsert(
         await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), list(rows))
     else:
         await connection.execute(statement.on_conflict_do_nothing(index_elements=keys), list(rows))
+
+
+class Touched:
+    """The VENs a transaction changes something for: what this process remembers of them is stale after the commit."""
+
+    def __init__(self) -> None:
+        self.ven_ids: set[str] = set()
+        self.announce = False  # other processes must hear of it at once, not when they next read
+
+    def here(self, ven_id: str) -> None:
+        """Note a change that other processes may notice later."""
+        self.ven_ids.add(ven_id)
+
+    def everywhere(self, ven_id: str) -> None:
+        """Note something new for the VEN to fetch, whichever process it asks."""
+        self.ven_ids.add(ven_id)
+        self.announce = True

@@ -4,15 +4,15 @@ Rule: an event's document is replaced only together with a new row in ``event_ve
 precedence that the services decided.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, case, func, insert, or_, select, update
+from sqlalchemy import Integer, Row, Select, and_, bindparam, case, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openadr.model import Event, OptType
-from vtn.store.codec import dump, load, upsert
+from vtn.store.codec import Touched, dump, load, upsert
 from vtn.store.rows import (
     Assignment,
     Delivery,
@@ -22,7 +22,7 @@ from vtn.store.rows import (
     OptSource,
     StoredEvent,
 )
-from vtn.store.tables import event, event_delivery, event_resource, event_ven, event_version
+from vtn.store.tables import Instant, event, event_delivery, event_resource, event_ven, event_version
 
 _STATE = tuple(event_ven.c)
 
@@ -54,11 +54,11 @@ def _resource(row: Row[Any]) -> EventResource:
 
 
 class Events:
-    """Events within one transaction; ``touch`` is told of every VEN that gets something new to fetch."""
+    """Events within one transaction; ``touched`` is told of every VEN that gets something new to fetch."""
 
-    def __init__(self, connection: AsyncConnection, touch: Callable[[str], None]) -> None:
+    def __init__(self, connection: AsyncConnection, touched: Touched) -> None:
         self._connection = connection
-        self._touch = touch
+        self._touched = touched
 
     async def put(self, stored: StoredEvent, actor: str) -> None:
         """Write a new event or a new version of one."""
@@ -95,7 +95,7 @@ class Events:
                 insert(event_resource), [_values(each, event_resource.c.keys()) for each in resources]
             )
         for each in states:
-            self._touch(each.ven_id)
+            self._touched.everywhere(each.ven_id)
 
     async def modified(self, event_id: str, now: datetime) -> None:
         """Make the new version due for every VEN of the event."""
@@ -104,7 +104,7 @@ class Events:
         )
         rows = await self._connection.execute(select(event_ven.c.ven_id).where(event_ven.c.event_id == event_id))
         for ven_id in rows.scalars():
-            self._touch(ven_id)
+            self._touched.everywhere(ven_id)
 
     async def get(self, event_id: str) -> StoredEvent | None:
         """Return an event by eventID."""
@@ -191,24 +191,20 @@ class Events:
         await self._connection.execute(
             update(event_ven).where(event_ven.c.event_id == event_id, event_ven.c.ven_id == ven_id).values(**values)
         )
+        self._touched.here(ven_id)
 
     async def delivered(self, deliveries: Sequence[Delivery]) -> None:
-        """Write what was handed out; an answer that came in the meantime stays an answer."""
+        """Write what was handed out; a newer version or an answer that came in the meantime stays what it is."""
         if not deliveries:
             return
         keys = ("event_id", "ven_id", "modification_number", "request_id", "at")
         await self._connection.execute(insert(event_delivery), [_values(each, keys) for each in deliveries])
+        names = ("event_id", "ven_id", "modification_number", "at", "due_at")
+        await self._connection.execute(
+            _DELIVERED, [{f"b_{name}": getattr(each, name) for name in names} for each in deliveries]
+        )
         for each in deliveries:
-            answered = event_ven.c.answered_modification == each.modification_number
-            same = event_ven.c.delivered_modification == each.modification_number
-            await self.set_state(
-                each.event_id,
-                each.ven_id,
-                delivered_modification=each.modification_number,
-                delivered_at=each.at,
-                deliveries=case((same, event_ven.c.deliveries + 1), else_=1),
-                due_at=case((answered, None), else_=each.due_at),
-            )
+            self._touched.here(each.ven_id)
 
     async def delivery_ids(self, event_id: str, ven_id: str) -> tuple[str, ...]:
         """Return the requestIDs of the payloads that carried an event to a VEN, oldest first."""
@@ -217,21 +213,28 @@ class Events:
         )
         return tuple((await self._connection.execute(query.order_by(event_delivery.c.id))).scalars())
 
-    async def next_due(self, ven_id: str, now: datetime) -> datetime | None:
-        """Return when an event of a VEN is next to be handed out, ``None`` if there is nothing to do."""
-        query = (
-            select(func.min(event_ven.c.due_at))
-            .join(event, event.c.event_id == event_ven.c.event_id)
-            .where(event_ven.c.ven_id == ven_id, or_(event.c.payload_end.is_(None), event.c.payload_end > now))
-        )
-        due: datetime | None = (await self._connection.execute(query)).scalar_one_or_none()
-        return due
-
     async def make_due(self, ven_id: str, now: datetime) -> None:
         """Hand out every event of a VEN that still belongs into its payloads, at its next poll."""
         for each in await self.of_ven(ven_id, now):
             await self.set_state(each.stored.event_id, ven_id, due_at=now, deliveries=0)
-        self._touch(ven_id)
+        self._touched.everywhere(ven_id)
+
+
+_NUMBER = bindparam("b_modification_number", type_=Integer)
+_DELIVERED = (
+    update(event_ven)
+    .where(
+        event_ven.c.event_id == bindparam("b_event_id"),
+        event_ven.c.ven_id == bindparam("b_ven_id"),
+        exists().where(event.c.event_id == event_ven.c.event_id, event.c.modification_number == _NUMBER),
+    )
+    .values(
+        delivered_modification=_NUMBER,
+        delivered_at=bindparam("b_at", type_=Instant),
+        deliveries=case((event_ven.c.delivered_modification == _NUMBER, event_ven.c.deliveries + 1), else_=1),
+        due_at=case((event_ven.c.answered_modification == _NUMBER, None), else_=bindparam("b_due_at", type_=Instant)),
+    )
+)
 
 
 def _values(row: object, names: Iterable[str]) -> dict[str, Any]:

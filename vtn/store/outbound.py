@@ -3,7 +3,6 @@
 Rule: a payload is added in the transaction of the change that causes it; sending counts an attempt and sets the next.
 """
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +10,7 @@ from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openadr.messages import Message
-from vtn.store.codec import dump, load_message, root_of
+from vtn.store.codec import Touched, dump, load_message, root_of
 from vtn.store.rows import Outbound
 from vtn.store.tables import outbound
 
@@ -29,11 +28,11 @@ def _outbound(row: Row[Any]) -> Outbound:
 
 
 class Queue:
-    """Poll queues within one transaction; ``touch`` is told of every VEN whose queue grows."""
+    """Poll queues within one transaction; ``touched`` is told of every VEN whose queue grows."""
 
-    def __init__(self, connection: AsyncConnection, touch: Callable[[str], None]) -> None:
+    def __init__(self, connection: AsyncConnection, touched: Touched) -> None:
         self._connection = connection
-        self._touch = touch
+        self._touched = touched
 
     async def add(self, ven_id: str, message: Message, request_id: str, now: datetime) -> None:
         """Append a payload, due at once."""
@@ -48,7 +47,7 @@ class Queue:
                 attempts=0,
             )
         )
-        self._touch(ven_id)
+        self._touched.everywhere(ven_id)
 
     async def head(self, ven_id: str, now: datetime) -> Outbound | None:
         """Return the oldest payload that is due."""
@@ -66,13 +65,14 @@ class Queue:
         query = select(outbound.c.due_at).where(outbound.c.ven_id == ven_id, outbound.c.due_at.is_not(None))
         return (await self._connection.execute(query.order_by(outbound.c.due_at).limit(1))).scalar_one_or_none()
 
-    async def sent(self, row_id: int, now: datetime, due_at: datetime | None) -> None:
+    async def sent(self, ven_id: str, row_id: int, now: datetime, due_at: datetime | None) -> None:
         """Count an attempt; ``due_at``: when to send again if no answer comes, ``None``: never."""
         await self._connection.execute(
             update(outbound)
             .where(outbound.c.id == row_id)
             .values(attempts=outbound.c.attempts + 1, sent_at=now, due_at=due_at)
         )
+        self._touched.here(ven_id)
 
     async def answered(self, ven_id: str, root: str, request_id: str, code: int, now: datetime) -> bool:
         """Take the oldest payload of ``root`` that waits for an answer off the queue; False if none.
@@ -95,11 +95,13 @@ class Queue:
         await self._connection.execute(
             update(outbound).where(outbound.c.id == row_id).values(answered_at=now, response_code=code, due_at=None)
         )
+        self._touched.here(ven_id)
         return True
 
     async def clear(self, ven_id: str) -> None:
         """Empty the queue of a VEN (R406, R407)."""
         await self._connection.execute(delete(outbound).where(outbound.c.ven_id == ven_id))
+        self._touched.here(ven_id)
 
     async def depth(self) -> int:
         """Return how many payloads wait in all queues."""

@@ -12,6 +12,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from runtime.database import read
+from vtn.store.codec import Touched
 from vtn.store.events import Events
 from vtn.store.opts import Opts
 from vtn.store.outbound import Queue
@@ -32,10 +33,10 @@ class Tx:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self.connection = connection
-        self.touched: set[str] = set()
-        self.vens = Vens(connection, self.touched.add)
-        self.events = Events(connection, self.touched.add)
-        self.queue = Queue(connection, self.touched.add)
+        self.touched = Touched()
+        self.vens = Vens(connection, self.touched)
+        self.events = Events(connection, self.touched)
+        self.queue = Queue(connection, self.touched)
         self.opts = Opts(connection)
         self.reports = Reports(connection)
         self.keys = Keys(connection)
@@ -66,6 +67,7 @@ class Store:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
+        self.announced = 0  # how often this process moved the change counter
         self._listeners: list[Listener] = []
 
     def listen(self, listener: Listener) -> None:
@@ -78,10 +80,11 @@ class Store:
         async with self.engine.begin() as connection:
             tx = Tx(connection)
             yield tx
-            if tx.touched:
+            if tx.touched.announce:
                 await connection.execute(update(change).where(change.c.id == _ROW).values(counter=change.c.counter + 1))
-        if tx.touched:
-            touched = frozenset(tx.touched)
+        self.announced += tx.touched.announce
+        if tx.touched.ven_ids:
+            touched = frozenset(tx.touched.ven_ids)
             for listener in self._listeners:
                 listener(touched)
 

@@ -3,14 +3,14 @@
 Rule: a VEN exists by enrolment only; registering fills columns of the same row, cancelling empties them.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, Select, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from vtn.store.codec import upsert
+from vtn.store.codec import Touched, upsert
 from vtn.store.rows import Resource, Ven
 from vtn.store.tables import ven, ven_group, ven_resource
 
@@ -22,11 +22,11 @@ def _ven(row: Row[Any]) -> Ven:
 
 
 class Vens:
-    """VENs within one transaction; ``touch`` is told of every VEN whose row changes."""
+    """VENs within one transaction; ``touched`` is told of every VEN whose row changes."""
 
-    def __init__(self, connection: AsyncConnection, touch: Callable[[str], None]) -> None:
+    def __init__(self, connection: AsyncConnection, touched: Touched) -> None:
         self._connection = connection
-        self._touch = touch
+        self._touched = touched
 
     async def get(self, ven_id: str) -> Ven | None:
         """Return one by venID (case-sensitive, R512)."""
@@ -56,12 +56,12 @@ class Vens:
         """Enrol a VEN."""
         values = {column.name: getattr(row, column.name) for column in _COLUMNS}
         await self._connection.execute(insert(ven).values(values))
-        self._touch(row.ven_id)
+        self._touched.everywhere(row.ven_id)
 
     async def update(self, ven_id: str, **values: Any) -> None:
         """Change columns of a VEN."""
         await self._connection.execute(update(ven).where(ven.c.ven_id == ven_id).values(**values))
-        self._touch(ven_id)
+        self._touched.everywhere(ven_id)
 
     async def seen(self, instants: Mapping[str, datetime]) -> None:
         """Write ``last_seen`` of many VENs, by fingerprint."""

@@ -1,5 +1,6 @@
 """Events rendered once and joined per VEN mean the same as events rendered in place."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,8 +10,10 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from openadr import wire
-from openadr.messages import DistributeEvent, EiResponse
+from openadr.errors import SchemaInvalid
+from openadr.messages import DistributeEvent, EiResponse, Poll
 from openadr.model import Event
+from openadr.wire.parsing import schema_file
 from tests.openadr.wire.samples import FULL_EVENT, NOW, SIMPLE_EVENT
 from tests.openadr.wire.strategies import events, responses, text
 
@@ -59,8 +62,30 @@ def test_no_events_is_a_valid_payload() -> None:
     assert wire.decode(data) == expected
 
 
-def test_the_schema_is_compiled_once() -> None:
+def test_the_schema_is_compiled_once_from_files_that_are_there() -> None:
     assert wire.schema() is wire.schema()
+    assert schema_file().is_file()
+
+
+def test_missing_schema_files_are_named_in_the_error() -> None:
+    with pytest.raises(RuntimeError, match="no_such_package"):
+        schema_file("no_such_package")
+
+
+def test_threads_may_decode_at_the_same_time() -> None:
+    good = wire.encode(Poll(ven_id="ven-1"))
+    bad = good.replace(b"ei:venID", b"ei:vtnID")
+
+    def decode(index: int) -> object:
+        try:
+            return wire.decode(bad if index % 3 == 0 else good)
+        except SchemaInvalid as error:
+            return "vtnID" in error.description
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(decode, range(600)))
+    assert results[1::3] == results[2::3] == [Poll(ven_id="ven-1")] * 200
+    assert set(results[::3]) == {True}
 
 
 @pytest.mark.parametrize("event", [FULL_EVENT, SIMPLE_EVENT], ids=["full", "simple"])

@@ -196,16 +196,22 @@ async def test_deliveries_are_counted_per_version_and_an_answer_stays(store: Sto
         await tx.events.delivered([delivery(0, "req-2")])
     async with store.read() as tx:
         (state,) = await tx.events.states("evt-a")
-        assert await tx.events.next_due("ven-a", START) == LATER
-    assert (state.deliveries, state.delivered_modification, state.delivered_at) == (2, 0, LATER)
+    assert (state.deliveries, state.delivered_modification, state.delivered_at, state.due_at) == (2, 0, LATER, LATER)
     async with store.write() as tx:
-        await tx.events.set_state("evt-a", "ven-a", answered_modification=1, answer="optIn", due_at=None)
-        await tx.events.delivered([delivery(1, "req-3")])
+        await tx.events.put(stored(simple_event(number=1)), "alice")
+        await tx.events.modified("evt-a", START)
+        await tx.events.delivered([delivery(0, "req-3")])  # of the old version, written late
     async with store.read() as tx:
         (state,) = await tx.events.states("evt-a")
-        assert await tx.events.next_due("ven-a", START) is None
-        assert await tx.events.delivery_ids("evt-a", "ven-a") == ("req-1", "req-2", "req-3")
+    assert (state.deliveries, state.delivered_modification, state.due_at) == (0, 0, START)
+    async with store.write() as tx:
+        await tx.events.set_state("evt-a", "ven-a", answered_modification=1, answer="optIn", due_at=None)
+        await tx.events.delivered([delivery(1, "req-4")])
+    async with store.read() as tx:
+        (state,) = await tx.events.states("evt-a")
+        assert await tx.events.delivery_ids("evt-a", "ven-a") == ("req-1", "req-2", "req-3", "req-4")
     assert (state.deliveries, state.delivered_modification, state.answer) == (1, 1, OptType.OPT_IN)
+    assert state.due_at is None
 
 
 async def test_opt_states_of_resources_are_replaced(store: Store) -> None:
@@ -233,7 +239,7 @@ async def test_a_queue_is_first_in_first_out_until_answered(store: Store) -> Non
         assert head is not None
         assert head.message == first
         assert await tx.queue.next_due("ven-a") == START
-        await tx.queue.sent(head.row_id, START, LATER)
+        await tx.queue.sent("ven-a", head.row_id, START, LATER)
         after = await tx.queue.head("ven-a", START)
         assert after is not None
         assert after.message == second
