@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: demo test check format lint types contracts bench lock schemas clean
+.PHONY: demo test check format lint types contracts bench lock schemas docs clean
 
 $(VENV)/.installed: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
@@ -44,6 +44,9 @@ bench: $(VENV)/.installed  ## measured comparisons; ARGS="--quick --only NAME,NA
 schemas: $(VENV)/.installed  ## write schemas/ anew from the code
 	$(BIN)/oadr-vtn schema > schemas/.new && mv schemas/.new schemas/vtn-settings.schema.json
 	$(BIN)/oadr-bridge schema > schemas/.new && mv schemas/.new schemas/bridge-settings.schema.json
+
+docs: $(VENV)/.installed  ## write the generated reference pages anew
+	PYTHONPATH=. $(BIN)/python docs/generate.py
 
 lock:  ## resolve the dependencies anew
 	$(BIN)/pip-compile --quiet --extra dev --generate-hashes --allow-unsafe --strip-extras --no-emit-index-url \

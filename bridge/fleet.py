@@ -5,6 +5,7 @@ the future is a wrong clock at the charger and is dated at its arrival; what a c
 said.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -45,7 +46,7 @@ class Fleet:
         self._wake: Callable[[], None] = lambda: None
         now = clock.now()
         self._chargers = {identity: Charger(identity, now) for identity in chargers}
-        self._pending: list[MeterReading] = []
+        self._pending: deque[MeterReading] = deque()
         self._actions: list[tuple[str, str, datetime]] = []
         self.unknown: set[str] = set()  # identities that are connected but not enrolled
         self.dropped = 0  # readings lost because the buffer was full
@@ -84,7 +85,7 @@ class Fleet:
         if charger.reading is None or reading.at >= charger.reading.at:
             charger.reading = reading
         if len(self._pending) >= BUFFER:
-            self._pending.pop(0)
+            self._pending.popleft()
             self.dropped += 1
         self._pending.append(reading)
 
@@ -109,14 +110,14 @@ class Fleet:
 
     def take_readings(self) -> tuple[MeterReading, ...]:
         """Return and forget the readings that wait to be stored; one for each charger and instant."""
-        taken, self._pending = self._pending, []
+        taken, self._pending = self._pending, deque()
         return tuple({(reading.charger, reading.at): reading for reading in taken}.values())
 
     def put_back(self, readings: tuple[MeterReading, ...]) -> None:
         """Take readings back that could not be stored."""
         room = max(0, BUFFER - len(self._pending))
         self.dropped += max(0, len(readings) - room)
-        self._pending[:0] = readings[-room:] if room else ()
+        self._pending.extendleft(reversed(readings[-room:] if room else ()))
 
     def follow(self, status: ChargerStatus | None, now: datetime) -> None:
         """Take over connection and session from a device family's own view, should a callback have been missed."""

@@ -26,15 +26,6 @@ class Resource:
     test_enrolled: bool = False  # takes part in test events (EVT-21)
     device_classes: tuple[str, ...] = EVSE_CLASSES
 
-    def watts(self, limit_a: float) -> float:
-        """Return the total power of ``limit_a`` A on every phase."""
-        return limit_a * self.phases * self.voltage
-
-    @property
-    def max_w(self) -> float:
-        """Installed maximum in W over all phases."""
-        return self.watts(self.max_a)
-
 
 def _named(resource: Resource, target: EiTarget) -> bool:
     groups = (*target.group_ids, *target.group_names)

@@ -43,9 +43,9 @@ def build(settings: VtnSettings, clock: Clock, engine: AsyncEngine | None = None
     owned = engine is None
     engine = create_engine(settings.database.url) if engine is None else engine
     store = Store(engine)
-    outbox = Outbox(store)
-    registry = new_registry("oadr-vtn", program_version())
     desk = desk_of(settings)
+    outbox = Outbox(store, desk)
+    registry = new_registry("oadr-vtn", program_version())
     endpoints = Endpoints(
         store=store,
         desk=desk,
@@ -96,9 +96,10 @@ class Application:
         server, operator = self.settings.server, self.settings.operator
         tls = listener_tls(self.settings)
         await upgrade(self.engine, MIGRATIONS, version_table=VERSION_TABLE)
-        await self.outbox.look()
+        await self.outbox.look_around()
         self._loops = [
             asyncio.create_task(self.outbox.watch(self.clock), name="watch"),
+            asyncio.create_task(self.outbox.write_on(self.clock), name="deliveries"),
             asyncio.create_task(self.outbox.keep_seen(self.clock), name="seen"),
         ]
         self._operator_server = await serve(self.operator, operator.host, operator.port, operator_tls(self.settings))

@@ -14,7 +14,7 @@ from aiohttp import web
 from openadr.errors import OadrError, WireError
 from openadr.exchange import CONTENT_TYPE, PATH, Service, check_service, error_reply_to, ven_id_of
 from openadr.identity import fingerprint
-from openadr.messages import DistributeEvent, Message, Poll
+from openadr.messages import CreatePartyRegistration, DistributeEvent, Message, Poll, RequestEvent
 from openadr.wire import decode, outline
 from runtime.clock import Clock
 from runtime.http import REFERENCE_HEADER
@@ -29,18 +29,24 @@ from vtn.store.store import Store
 PATHS: Mapping[str, Service] = {PATH.format(service=service.value): service for service in Service}
 _CONTENT_TYPES = frozenset({"application/xml", "application/xml;charset=utf-8"})
 _KNOWN_PEERS = 100_000  # certificates remembered by their bytes, about 1.5 kB each
+_KNOWN_POLLS = 50_000  # polls remembered by their bytes
+_POLL_BYTES = 2_000  # longer ones are decoded each time
 log = get_logger(__name__)
 
 
 class Memory(Protocol):
-    """What is remembered between polls."""
+    """What is remembered of VENs between their requests."""
 
-    def remembers_idle(self, fingerprint: str, ven_id: str, now: datetime) -> bool:
+    def quiet(self, fingerprint: str, ven_id: str, now: datetime) -> bool:
         """True if a poll is known to find nothing."""
         ...
 
-    async def idle(self, fingerprint: str, ven_id: str, now: datetime) -> bool:
-        """True if a poll finds nothing."""
+    async def distribute(self, fingerprint: str, request: Poll | RequestEvent, now: datetime) -> DistributeEvent | None:
+        """Answer with events, or leave it to the services."""
+        ...
+
+    async def write_deliveries(self) -> None:
+        """Write what was handed out from memory."""
         ...
 
     def seen(self, fingerprint: str, now: datetime) -> None:
@@ -79,6 +85,7 @@ class Endpoints:
         self._renderer = Renderer()
         self._peers: dict[bytes, str] = {}
         self._empty: dict[str, bytes] = {}
+        self._polls: dict[bytes, Poll] = {}  # a VEN's poll is the same bytes each time; decoding is pure
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -113,14 +120,25 @@ class Endpoints:
         data = await self._body(request)
         peer = self._peer(request)
         now = self._clock.now()
-        try:
-            message = decode(data, max_bytes=self._max_body_bytes)
-            check_service(type(message), service)
-        except OadrError as error:
-            return self._meaningless(data, error, peer)
-        if isinstance(message, Poll):
-            return await self._poll(message, peer, now)
-        return await self._handle(message, peer, now)
+        message: Message | None = self._polls.get(data) if service is Service.OADR_POLL else None
+        if message is None:
+            try:
+                message = self._decode(data, service)
+            except OadrError as error:
+                return self._meaningless(data, error, peer)
+        self._memory.seen(peer, now)
+        if isinstance(message, Poll) and self._memory.quiet(peer, message.ven_id, now):
+            return self._nothing(message.ven_id)
+        return await self._serve(message, peer, now)
+
+    def _decode(self, data: bytes, service: Service) -> Message:
+        message = decode(data, max_bytes=self._max_body_bytes)
+        check_service(type(message), service)
+        if isinstance(message, Poll) and len(data) <= _POLL_BYTES:
+            if len(self._polls) >= _KNOWN_POLLS:
+                self._polls.clear()
+            self._polls[data] = message
+        return message
 
     def _meaningless(self, data: bytes, error: OadrError, peer: str) -> bytes:
         """Answer a message that the schema lets pass and that has no meaning, or none on this path."""
@@ -131,20 +149,23 @@ class Endpoints:
         self._log(known.kind, reply, peer, known.ven_id)
         return self._renderer.encode(reply)
 
-    async def _poll(self, message: Poll, peer: str, now: datetime) -> bytes:
-        ven_id = message.ven_id
-        if not self._memory.remembers_idle(peer, ven_id, now) and not await self._memory.idle(peer, ven_id, now):
-            return await self._handle(message, peer, now)
-        self._memory.seen(peer, now)
+    def _nothing(self, ven_id: str) -> bytes:
         self._metrics.empty_polls.inc()
         body = self._empty.get(ven_id)
         if body is None:
             body = self._empty[ven_id] = self._renderer.encode(empty(ven_id))
         return body
 
-    async def _handle(self, message: Message, peer: str, now: datetime) -> bytes:
-        reply = await handle(self._store, message, peer, now, self._desk)
-        self._memory.seen(peer, now)
+    async def _serve(self, message: Message, peer: str, now: datetime) -> bytes:
+        reply: Message | None = None
+        if isinstance(message, Poll | RequestEvent):
+            reply = await self._memory.distribute(peer, message, now)
+            if reply is None and isinstance(message, Poll) and self._memory.quiet(peer, message.ven_id, now):
+                return self._nothing(message.ven_id)
+        elif isinstance(message, CreatePartyRegistration):
+            await self._memory.write_deliveries()  # a new registration makes events due again: in this order
+        if reply is None:
+            reply = await handle(self._store, message, peer, now, self._desk)
         self._log(type(message), reply, peer, ven_id_of(message))
         return self._renderer.encode(reply)
 

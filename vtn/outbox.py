@@ -1,10 +1,12 @@
-"""Delivery from memory: who the VENs are, what waits for each, what was handed out and not yet written, last signs of life.
+"""Delivery from memory: who the VENs are, what waits for each, what was handed out and not yet written, last signs of
+life.
 
-Rule: the database decides, this only remembers. What is remembered of a VEN is dropped by every commit that touches it; what
-other processes change shows in the change counter, read every second. A hand-out is written within half a second; one lost
-with the process is repeated, which VENs must bear anyway.
+Rule: the database decides, this only remembers. What is remembered of a VEN is dropped by every commit that touches
+it; what other processes change shows in the change counter, read every second. A hand-out is written within half a
+second; one lost with the process is repeated, which VENs must bear anyway.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,12 +14,14 @@ from typing import Protocol
 
 from openadr.errors import OadrError
 from openadr.messages import DistributeEvent, Poll, RequestEvent
+from openadr.model import Event
+from openadr.timeline import next_change
 from runtime.logs import get_logger
 from vtn.services.context import Desk
 from vtn.services.dispatch import identify
-from vtn.services.events import after, fresh, hand_out
+from vtn.services.events import after, fresh, hand_out, payload
 from vtn.services.polling import Turn, Waiting, look, quiet_until, turn
-from vtn.store.rows import Delivery, Ven
+from vtn.store.rows import Assignment, Delivery, Ven
 from vtn.store.store import Store
 
 WATCH_S = 1.0  # how late another process may learn of an event; a tenth of the usual poll interval
@@ -35,12 +39,31 @@ class Sleeper(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Payload:
+    """The events of a VEN as made at ``since``, the same until a status changes."""
+
+    events: tuple[Event, ...]
+    since: datetime
+    until: datetime | None
+
+    def holds(self, now: datetime) -> bool:
+        """True while it is still what would be made at ``now``."""
+        return self.since <= now and (self.until is None or now < self.until)
+
+
+def _payload(assignments: tuple[Assignment, ...], now: datetime) -> _Payload:
+    events = payload(fresh(assignments, now), now)
+    return _Payload(events, now, next_change(events, now))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
     """A registered VEN and what waits for it, as read at ``read_at``."""
 
     ven: Ven
     waiting: Waiting
+    payload: _Payload
     read_at: datetime
     quiet_until: datetime | None  # nothing is due before; None: not before something changes
 
@@ -55,6 +78,7 @@ class Outbox:
         self._fingerprints: dict[str, str] = {}  # by venID
         self._epoch = 0  # moves with every change, so that what was read before it is not remembered after it
         self._unwritten: list[Delivery] = []
+        self._writing = asyncio.Lock()  # who reads after writing must not read in the middle of it
         self._seen: dict[str, datetime] = {}  # by fingerprint
         self._foreign: int | None = None
         store.listen(self.forget)
@@ -79,19 +103,20 @@ class Outbox:
         known = await self._recall(fingerprint, request, now)
         if known is None:
             return None
-        polled = isinstance(request, Poll)
-        if polled and turn(known.waiting, now) is not Turn.EVENTS:
+        reply_to, reply_limit = "", None
+        if isinstance(request, RequestEvent):
+            reply_to, reply_limit = request.request_id, request.reply_limit
+        elif turn(known.waiting, now) is not Turn.EVENTS:
             return None
-        assignments = fresh(known.waiting.assignments, now)
-        reply, made = hand_out(
-            assignments,
-            now,
-            self._desk,
-            reply_to="" if polled else request.request_id,
-            reply_limit=None if polled else request.reply_limit,
-        )
+        assignments = known.waiting.assignments
+        made_up = known.payload if known.payload.holds(now) else _payload(assignments, now)
+        reply, made = hand_out(assignments, made_up.events, now, self._desk, reply_to=reply_to, reply_limit=reply_limit)
         self._unwritten += made
-        self._remember(fingerprint, known, replace(known.waiting, assignments=after(assignments, made)))
+        if self._known.get(fingerprint) is known and (made or made_up is not known.payload):
+            waiting = replace(known.waiting, assignments=after(assignments, made)) if made else known.waiting
+            self._known[fingerprint] = replace(
+                known, waiting=waiting, payload=made_up, quiet_until=quiet_until(waiting)
+            )
         return reply
 
     async def _recall(self, fingerprint: str, request: Poll | RequestEvent, now: datetime) -> _Known | None:
@@ -106,15 +131,12 @@ class Outbox:
             except OadrError:
                 return None
             waiting = await look(tx, ven.ven_id, now)
-        known = _Known(ven=ven, waiting=waiting, read_at=now, quiet_until=quiet_until(waiting))
+        made_up = _payload(waiting.assignments, now)
+        known = _Known(ven=ven, waiting=waiting, read_at=now, quiet_until=quiet_until(waiting), payload=made_up)
         if epoch == self._epoch:
             self._known[fingerprint] = known
             self._fingerprints[ven.ven_id] = fingerprint
         return known
-
-    def _remember(self, fingerprint: str, before: _Known, waiting: Waiting) -> None:
-        if self._known.get(fingerprint) is before:
-            self._known[fingerprint] = replace(before, waiting=waiting, quiet_until=quiet_until(waiting))
 
     def seen(self, fingerprint: str, now: datetime) -> None:
         """Note a sign of life; written in batches."""
@@ -122,15 +144,16 @@ class Outbox:
 
     async def write_deliveries(self) -> None:
         """Write what was handed out."""
-        if not self._unwritten:
-            return
-        batch, self._unwritten = self._unwritten, []
-        try:
-            async with self._store.write() as tx:
-                await tx.events.delivered(batch)
-        except BaseException:
-            self._unwritten[:0] = batch
-            raise
+        async with self._writing:
+            if not self._unwritten:
+                return
+            batch, self._unwritten = self._unwritten, []
+            try:
+                async with self._store.write() as tx:
+                    await tx.events.delivered(batch)
+            except BaseException:
+                self._unwritten[:0] = batch
+                raise
 
     async def write_seen(self) -> None:
         """Write the signs of life."""

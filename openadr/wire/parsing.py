@@ -9,6 +9,7 @@ the process.
 import importlib.util
 from functools import cache
 from pathlib import Path
+from threading import local
 
 from lxml import etree
 
@@ -34,10 +35,24 @@ def schema_file(package: str = "openleadr") -> Path:
     return Path(spec.origin).parent / "schema" / "oadr_20b.xsd"
 
 
+class _Compiled(local):
+    """The schema of one thread: a shared one would mix up the reasons it gives to different peers."""
+
+    def __init__(self) -> None:
+        self.schema = etree.XMLSchema(etree.parse(schema_file()))
+
+
 @cache
+def _compiled() -> _Compiled:
+    return _Compiled()
+
+
 def schema() -> etree.XMLSchema:
-    """Return the official 2.0b schema, compiled once. Raises ``RuntimeError`` if its files are not installed."""
-    return etree.XMLSchema(etree.parse(schema_file()))
+    """Return the official 2.0b schema, compiled once a thread (about 10 ms).
+
+    Raises ``RuntimeError`` if its files are not installed.
+    """
+    return _compiled().schema
 
 
 def _parser() -> etree.XMLParser:

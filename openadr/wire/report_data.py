@@ -58,7 +58,6 @@ _CAPACITY, _LEVEL_OFFSET = Tag("oadr:oadrCapacity"), Tag("oadr:oadrLevelOffset")
 _PERCENT_OFFSET, _SET_POINT = Tag("oadr:oadrPercentOffset"), Tag("oadr:oadrSetPoint")
 _MIN, _MAX, _CURRENT, _NORMAL = map(Tag, ("oadr:oadrMin", "oadr:oadrMax", "oadr:oadrCurrent", "oadr:oadrNormal"))
 _GREEN_BUTTON = Tag("oadr:oadrGBPayload")
-_BARE = 2  # children of a payload with nothing but rID and value
 
 
 def write_report(report: Report) -> str:
@@ -177,15 +176,23 @@ def _write_payload(payload: ReportPayload) -> str:
 
 
 def _read_payload(element: etree._Element) -> ReportPayload:
-    if len(element) == _BARE:
-        return ReportPayload(r_id=element[0].text or "", value=_read_value(element[1]))
-    reader = Reader(element)
-    quality = reader.token(_QUALITY) or None
+    first, *rest = element
+    confidence, accuracy, quality, value = None, None, None, first
+    for child in rest:
+        tag = child.tag
+        if tag == _CONFIDENCE.clark:
+            confidence = read_whole(child.text or "", _CONFIDENCE.local)
+        elif tag == _ACCURACY.clark:
+            accuracy = read_finite(child.text or "", _ACCURACY.local)
+        elif tag == _QUALITY.clark:
+            quality = " ".join((child.text or "").split())
+        else:
+            value = child
     return ReportPayload(
-        r_id=reader.text(R_ID),
-        confidence=reader.maybe_integer(_CONFIDENCE),
-        accuracy=reader.maybe_number(_ACCURACY),
-        value=_read_value(element[-1 if quality is None else -2]),
+        r_id=first.text or "",
+        confidence=confidence,
+        accuracy=accuracy,
+        value=_read_value(value),
         data_quality=quality,
     )
 

@@ -130,6 +130,7 @@ class SimCharger:
     ignores: bool = False
     drops: int = 0  # commands that will get no answer
     broken: bool = False
+    answers: asyncio.Event | None = None  # set: answers wait for it
     schedules: dict[int, LimitSchedule] = field(default_factory=dict)
     sent: list[str] = field(default_factory=list)
 
@@ -171,6 +172,8 @@ class Park:
         result = self._result(charger)
         if result.outcome is CommandOutcome.ACCEPTED:
             charger.schedules[schedule.schedule_id] = schedule
+        if charger.answers is not None:
+            await charger.answers.wait()
         return result
 
     async def clear_limit(self, identity: str, schedule_id: int) -> CommandResult:

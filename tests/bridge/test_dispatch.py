@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.dispatch import Kind, Need, next_step
-from bridge.fleet import Charger, Fleet
+from bridge.fleet import BUFFER, Charger, Fleet
 from bridge.schedule import Horizon
 from bridge.store import Installed
 from bridge.store.records import InstallState
@@ -145,3 +145,8 @@ def test_tel_readings_wait_for_the_database_and_the_oldest_go_first() -> None:
     fleet.reading(MeterReading(charger="CP1", at=at(2), power_w=2.0))
     fleet.put_back(taken)
     assert [reading.power_w for reading in fleet.take_readings()] == [1.0, 2.0]
+    for second in range(BUFFER + 2):
+        fleet.reading(MeterReading(charger="CP1", at=at(-second), power_w=1.0))
+    fleet.put_back(taken)
+    assert fleet.dropped == 3
+    assert len(fleet.take_readings()) == BUFFER

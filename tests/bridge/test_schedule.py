@@ -48,6 +48,9 @@ def test_out_02_a_schedule_has_start_end_and_expiry_and_combines_what_is_ahead()
     assert [(period.start_s, period.limit_a) for period in found.periods] == [(0, 16.0), (100, None), (150, 10.0)]
     assert found.source == "event-16.0, event-10.0"
     assert found.reason == "to 16.0; to 10.0"
+    same = desired(line((0, 100, 16.0), (100, 200, 16.0), (200, None, None)), at(0), H)
+    assert same is not None
+    assert len(same.periods) == 1
 
 
 def test_nothing_to_limit_inside_the_lead_window_means_no_schedule() -> None:

@@ -177,12 +177,13 @@ async def test_an_override_that_cannot_be_written_is_not_in_force(bridge_db: Asy
 
 
 async def test_a_lost_answer_at_the_moment_of_death_is_asserted_again(bridge_db: AsyncEngine) -> None:
-    world = World(bridge_db, [SimCharger("CP1")])
+    world = World(bridge_db, [SimCharger("CP1", answers=asyncio.Event())])
     await world.start()
     world.upstream.send(event(simple((900, 2))))
     world.supervisor.events_changed()
-    await world.supervisor.reconcile(world.clock.now())  # the intent is on disk, the answer is not
+    await world.supervisor.reconcile(world.clock.now())
     assert (await world.store.installed())["CP1"].state == "sent"
+    world.park["CP1"].answers = None
     await world.restart()
     assert (await world.store.installed())["CP1"].state == "accepted"
     assert world.park["CP1"].draw_a(world.clock.now()) == 16.0

@@ -104,6 +104,7 @@ class Api:
 
     async def get_event(self, request: web.Request) -> web.StreamResponse:
         """Show an event with its state per VEN and resource."""
+        await self._flush()
         now = self._clock.now()
         async with self._store.read() as tx:
             view = await overview.event_view(tx, request.match_info["eventID"], now)

@@ -17,6 +17,8 @@ from vtn.services.context import Desk, RetryPolicy, done
 from vtn.store.rows import Assignment, Delivery, Ven
 from vtn.store.store import Tx
 
+DELIVERIES_KEPT = 20  # of one version at one VEN; more than any retry policy needs, and a bound on what a VEN can cause
+
 
 def payload(assignments: tuple[Assignment, ...], now: datetime) -> tuple[Event, ...]:
     """Return the events as one VEN gets them: own target, fresh status, one createdDateTime (R15, R63, R115).
@@ -41,9 +43,7 @@ def _for_ven(assignment: Assignment, created: datetime, now: datetime) -> Event:
 
 def fresh(assignments: tuple[Assignment, ...], now: datetime) -> tuple[Assignment, ...]:
     """Return those that still belong into payloads (R66); the others were read before their time was over."""
-    return tuple(
-        each for each in assignments if each.stored.payload_end is None or each.stored.payload_end > now
-    )
+    return tuple(each for each in assignments if each.stored.payload_end is None or each.stored.payload_end > now)
 
 
 def after(assignments: tuple[Assignment, ...], made: tuple[Delivery, ...]) -> tuple[Assignment, ...]:
@@ -72,9 +72,19 @@ def _after(assignment: Assignment, made: Delivery | None) -> Assignment:
 def deliveries(
     assignments: tuple[Assignment, ...], sent: tuple[Event, ...], request_id: str, now: datetime, retry: RetryPolicy
 ) -> tuple[Delivery, ...]:
-    """Return what to record of a payload; an event that needs no answer is not due again."""
+    """Return what to record of a payload; an event that needs no answer is not due again.
+
+    Handing out what is settled, or has been handed out ``DELIVERIES_KEPT`` times, is not recorded once more.
+    """
     states = {each.stored.event_id: each for each in assignments}
-    return tuple(_delivery(states[event.descriptor.event_id], request_id, now, retry) for event in sent)
+    sent_states = (states[event.descriptor.event_id] for event in sent)
+    return tuple(_delivery(each, request_id, now, retry) for each in sent_states if _recorded(each))
+
+
+def _recorded(assignment: Assignment) -> bool:
+    state, number = assignment.state, assignment.stored.modification_number
+    settled = number in (state.answered_modification, state.delivered_modification) and state.due_at is None
+    return not settled and (state.delivered_modification != number or state.deliveries < DELIVERIES_KEPT)
 
 
 def _delivery(assignment: Assignment, request_id: str, now: datetime, retry: RetryPolicy) -> Delivery:
@@ -93,13 +103,19 @@ def _delivery(assignment: Assignment, request_id: str, now: datetime, retry: Ret
 
 
 def hand_out(
-    assignments: tuple[Assignment, ...], now: datetime, desk: Desk, *, reply_to: str = "", reply_limit: int | None = None
+    assignments: tuple[Assignment, ...],
+    events: tuple[Event, ...],
+    now: datetime,
+    desk: Desk,
+    *,
+    reply_to: str = "",
+    reply_limit: int | None = None,
 ) -> tuple[DistributeEvent, tuple[Delivery, ...]]:
-    """Return a VEN's payload and what to record of it; ``reply_limit`` cuts after sorting (R27)."""
-    events = payload(assignments, now)[:reply_limit]
+    """Return the reply with ``events`` (the payload) and what to record; ``reply_limit`` cuts after sorting (R27)."""
+    sent = events[:reply_limit]
     request_id = desk.new_id("req")
-    reply = DistributeEvent(request_id=request_id, vtn_id=desk.vtn_id, events=events, response=done(reply_to))
-    return reply, deliveries(assignments, events, request_id, now, desk.events)
+    reply = DistributeEvent(request_id=request_id, vtn_id=desk.vtn_id, events=sent, response=done(reply_to))
+    return reply, deliveries(assignments, sent, request_id, now, desk.events)
 
 
 async def distribute(
@@ -107,8 +123,11 @@ async def distribute(
 ) -> DistributeEvent:
     """Build a VEN's payload and record it."""
     assignments = await tx.events.of_ven(ven.ven_id, now)
-    reply, made = hand_out(assignments, now, desk, reply_to=reply_to, reply_limit=reply_limit)
+    reply, made = hand_out(
+        assignments, payload(assignments, now), now, desk, reply_to=reply_to, reply_limit=reply_limit
+    )
     await tx.events.delivered(made)
+    tx.touched.here(ven.ven_id)
     return reply
 
 

@@ -38,9 +38,7 @@ def turn(waiting: Waiting, now: datetime) -> Turn:
     queue = waiting.queue_due is not None and waiting.queue_due <= now
     if queue and waiting.greeting:
         return Turn.GREETING
-    if any(
-        each.state.due_at is not None and each.state.due_at <= now for each in fresh(waiting.assignments, now)
-    ):
+    if any(each.state.due_at is not None and each.state.due_at <= now for each in fresh(waiting.assignments, now)):
         return Turn.EVENTS
     return Turn.QUEUE if queue else Turn.NOTHING
 

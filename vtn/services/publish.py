@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from openadr.signals import check_event, default_item_base
-
 from openadr.errors import InvalidData, InvalidId, NotAllowed
 from openadr.model import (
     ActivePeriod,
@@ -23,6 +21,7 @@ from openadr.model import (
     Signal,
     SignalType,
 )
+from openadr.signals import check_event, default_item_base
 from openadr.timeline import in_payload, status
 from openadr.times import ZERO, Duration, whole_second
 from vtn.services.context import Desk

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, Row, Select, and_, bindparam, case, exists, func, insert, or_, select, update
+from sqlalchemy import Integer, Row, Select, and_, bindparam, case, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openadr.model import Event, OptType
@@ -203,8 +203,6 @@ class Events:
         await self._connection.execute(
             _DELIVERED, [{f"b_{name}": getattr(each, name) for name in names} for each in deliveries]
         )
-        for each in deliveries:
-            self._touched.here(each.ven_id)
 
     async def delivery_ids(self, event_id: str, ven_id: str) -> tuple[str, ...]:
         """Return the requestIDs of the payloads that carried an event to a VEN, oldest first."""
