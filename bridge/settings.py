@@ -40,7 +40,7 @@ class ApiSection(Section):
     """The ``[api]`` section: the operator API."""
 
     host: str = Field(default="127.0.0.1", description="Address to listen on")
-    port: int = Field(default=8081, ge=0, le=65535, description="TCP port; 0 takes a free one")
+    port: int = Field(default=8082, ge=0, le=65535, description="TCP port; 0 takes a free one")
     token: SecretStr = Field(description=f"Bearer token, at least {_TOKEN_LENGTH} characters")
     cert: SettingsPath | None = Field(default=None, description="Server certificate chain (PEM)")
     key: SettingsPath | None = Field(default=None, description="Private key of that certificate (PEM)")

@@ -73,8 +73,8 @@ def settings() -> str:
         "# Settings",
         "",
         "Made by `make docs` from the settings models. One TOML file a process; every value can be overridden by the",
-        "environment, lists as JSON. Paths count from the file. Unknown keys are refused by name. The JSON Schemas are in",
-        "[`schemas/`](../../schemas).",
+        "environment, lists as JSON. Paths count from the file. Unknown keys are refused by name. The JSON Schemas are",
+        "in [`schemas/`](../../schemas).",
         "",
     ]
     pages = settings_page("`oadr-vtn`", VTN_PREFIX, VtnSettings) + settings_page(

@@ -113,15 +113,18 @@ class Application:
         log.info("listening", port=self.port, operator_port=self.operator_port, vtn_id=self.settings.vtn.vtn_id)
 
     async def stop(self) -> None:
-        """Stop listening, write what is owed, close the database."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-        if self._operator_server is not None:
-            await self._operator_server.stop()
-        for loop in self._loops:
+        """Stop listening, write what is owed, close the database; a second call does nothing."""
+        runner, self._runner = self._runner, None
+        server, self._operator_server = self._operator_server, None
+        loops, self._loops = self._loops, []
+        if runner is not None:
+            await runner.cleanup()
+        if server is not None:
+            await server.stop()
+        for loop in loops:
             loop.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
-        if self._loops:
+        await asyncio.gather(*loops, return_exceptions=True)
+        if loops:
             await self.outbox.flush()
         if self.owns_engine:
             await self.engine.dispose()

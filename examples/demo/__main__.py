@@ -18,10 +18,15 @@ from examples.demo.programs import Api, DemoFailed, Programs
 from examples.demo.site import prepare
 from runtime.clock import SystemClock
 
+ACTS = {
+    "all": (story.SIMPLE, story.CAPACITY),
+    "simple": (story.SIMPLE,),
+    "capacity": (story.CAPACITY,),
+}
 WIDTH = 200  # columns of the tables where the output is no terminal
 
 
-async def run(folder: Path, *, once: bool, console: Console) -> int:
+async def run(folder: Path, *, once: bool, acts: tuple[story.Act, ...], console: Console) -> int:
     """Run the whole demonstration; returns the exit code."""
     clock = SystemClock()
     began = clock.now()
@@ -40,7 +45,7 @@ async def run(folder: Path, *, once: bool, console: Console) -> int:
         stage.say(f"certificates and settings are in {folder}, logs in {folder / 'logs'}")
         try:
             await story.start(stage)
-            faults = await _acts(stage)
+            faults = await _acts(stage, acts)
             if not once:
                 await _linger(stage)
         finally:
@@ -48,10 +53,10 @@ async def run(folder: Path, *, once: bool, console: Console) -> int:
     return 1 if faults else 0
 
 
-async def _acts(stage: story.Stage) -> int:
+async def _acts(stage: story.Stage, acts: tuple[story.Act, ...]) -> int:
     faults = 0
-    for act in (story.SIMPLE, story.CAPACITY):
-        if act is not story.SIMPLE:
+    for act in acts:
+        if act is story.CAPACITY:
             await story.wait_all_back(stage)
         event_id = await story.publish(stage, act)
         await story.watch(stage, act, event_id)
@@ -81,11 +86,14 @@ def main() -> int:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(prog="make demo ARGS=...", description=__doc__)
     parser.add_argument("--once", action="store_true", help="end after the outcome; exit 0 only if all is as expected")
+    parser.add_argument("--act", choices=sorted(ACTS), default="all", help="only one of the two events")
     parser.add_argument("--folder", type=Path, default=Path(".demo"), help="where certificates, data and logs go")
     arguments = parser.parse_args()
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH, force_terminal=False)
     try:
-        return asyncio.run(run(arguments.folder.resolve(), once=arguments.once, console=console))
+        return asyncio.run(
+            run(arguments.folder.resolve(), once=arguments.once, acts=ACTS[arguments.act], console=console)
+        )
     except DemoFailed as error:
         console.print(f"[red]{error}[/red]")
         return 1

@@ -135,7 +135,7 @@ def _bridge(pki: DemoPki, site: Site, chargers: tuple[DemoCharger, ...], ports: 
         "meter_interval_s": METER_S,
         "call_timeout_s": 5,
     }
-    verify = {"settle_s": SETTLE_S, "retries": 1, "offline_after_s": 6, "after_s": 6}
+    verify = {"settle_s": SETTLE_S, "retries": 1, "offline_after_s": 6, "after_s": 6, "before_s": 6}
     dispatch = {"tick_s": 0.5, "backoff_s": 1, "backoff_max_s": 4, "expiry_grace_s": 5}
     return "\n".join(
         (

@@ -31,6 +31,7 @@ from openadr.messages import (
     UpdatedReport,
     UpdateReport,
 )
+from runtime.database import is_transient
 from vtn.services import answers, events, opts, polling, registration, reports
 from vtn.services.context import Desk
 from vtn.store.rows import Ven
@@ -60,6 +61,7 @@ HANDLERS: dict[type[Message], Handler] = {
     Response: answers.take,
 }
 
+_ATTEMPTS = 3  # of a transaction that deadlocked or lost its connection
 _UNREGISTERED: frozenset[type[Message]] = frozenset(
     {QueryRegistration, CreatePartyRegistration, CanceledPartyRegistration, Response}
 )
@@ -67,7 +69,20 @@ _UNREGISTERED: frozenset[type[Message]] = frozenset(
 
 
 async def handle(store: Store, request: Message, fingerprint: str, now: datetime, desk: Desk) -> Message:
-    """Answer ``request`` from the holder of the certificate; an application error is an answer like any other."""
+    """Answer ``request`` from the holder of the certificate; an application error is an answer like any other.
+
+    A transaction that the database gave up for another one is tried again.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return await _once(store, request, fingerprint, now, desk)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+    return await _once(store, request, fingerprint, now, desk)
+
+
+async def _once(store: Store, request: Message, fingerprint: str, now: datetime, desk: Desk) -> Message:
     ven: Ven | None = None
     try:
         async with store.write() as tx:

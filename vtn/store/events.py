@@ -56,8 +56,9 @@ def _resource(row: Row[Any]) -> EventResource:
 class Events:
     """Events within one transaction; ``touched`` is told of every VEN that gets something new to fetch."""
 
-    def __init__(self, connection: AsyncConnection, touched: Touched) -> None:
+    def __init__(self, connection: AsyncConnection, touched: Touched, *, writing: bool) -> None:
         self._connection = connection
+        self._writing = writing
         self._touched = touched
 
     async def put(self, stored: StoredEvent, actor: str) -> None:
@@ -141,9 +142,12 @@ class Events:
         return await self._assignments(query.order_by(event.c.created_at, event.c.event_id))
 
     async def one_of_ven(self, ven_id: str, event_id: str) -> Assignment | None:
-        """Return one event of a VEN whatever its status, ``None`` if the VEN never had it."""
+        """Return one event of a VEN whatever its status, ``None`` if the VEN never had it.
+
+        In a write transaction no new version can come in between (PostgreSQL locks the row, SQLite has one writer).
+        """
         query = _joined().where(event_ven.c.ven_id == ven_id, event_ven.c.event_id == event_id)
-        found = await self._assignments(query)
+        found = await self._assignments(query.with_for_update(read=True, of=event) if self._writing else query)
         return found[0] if found else None
 
     async def _assignments(self, query: Select[Any]) -> tuple[Assignment, ...]:

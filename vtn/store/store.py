@@ -31,11 +31,11 @@ Listener = Callable[[frozenset[str]], None]
 class Tx:
     """One transaction: the repositories on one connection."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, *, writing: bool) -> None:
         self.connection = connection
         self.touched = Touched()
         self.vens = Vens(connection, self.touched)
-        self.events = Events(connection, self.touched)
+        self.events = Events(connection, self.touched, writing=writing)
         self.queue = Queue(connection, self.touched)
         self.opts = Opts(connection)
         self.reports = Reports(connection)
@@ -78,7 +78,7 @@ class Store:
     async def write(self) -> AsyncIterator[Tx]:
         """Open a write transaction; it commits on leaving the block and rolls back on any exception."""
         async with self.engine.begin() as connection:
-            tx = Tx(connection)
+            tx = Tx(connection, writing=True)
             yield tx
             if tx.touched.announce:
                 await connection.execute(update(change).where(change.c.id == _ROW).values(counter=change.c.counter + 1))
@@ -92,7 +92,7 @@ class Store:
     async def read(self) -> AsyncIterator[Tx]:
         """Open a read-only transaction."""
         async with read(self.engine) as connection:
-            yield Tx(connection)
+            yield Tx(connection, writing=False)
 
     async def changes(self) -> int:
         """Return the change counter, which every process that shares the database moves on."""

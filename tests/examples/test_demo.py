@@ -1,0 +1,39 @@
+"""The demonstration as a user runs it: it ends well, and it cannot end well without verification by meter."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
+
+
+def demo(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "examples.demo", "--once", "--folder", str(folder), *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+
+def test_demo_once_ends_with_every_outcome_as_expected(tmp_path: Path) -> None:
+    ran = demo(tmp_path / "demo")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "every outcome is as expected" in ran.stdout
+    for number in range(1, 21):
+        assert ran.stdout.count(f"CP{number:02} ") >= 2  # a line in both tables
+    for word in ("verified", "failed", "opted_out", "unresponsive", "idle"):
+        assert word in ran.stdout
+
+
+def test_demo_fails_without_verification_by_meter(tmp_path: Path) -> None:
+    ran = demo(tmp_path / "demo", "--act", "simple", OADR_BRIDGE__VERIFY__ENABLED="false")
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    assert "outcome applied, expected verified" in ran.stdout
