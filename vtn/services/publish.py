@@ -80,7 +80,7 @@ class Audience:
 async def publish(tx: Tx, draft: Draft, now: datetime, desk: Desk, actor: str) -> StoredEvent:
     """Write a new event. Raises ``OadrError`` whose ``field`` names what to correct."""
     event = build(draft, now, desk)
-    check_event(event)
+    check_event(replace(event, target=replace(event.target, ven_ids=event.target.ven_ids[:1])))  # each VEN gets its own
     _check_time(event, now)
     audience = await resolve(tx, draft)
     stored = stored_event(event, created_at=now, modified_at=now)
