@@ -44,7 +44,7 @@ def make_override(
     Raises ``UnknownEvent``, or ``OverrideRefused`` if the event is over, cannot be overridden, or none is in force.
     """
     if event_id is not None:
-        events = (_named(plans, event_id, resource_id, now),)
+        events: tuple[str, ...] = (_named(plans, event_id, resource_id, now),)
     else:
         events = _in_force(plans, resource_id, now)
     return Override(

@@ -27,7 +27,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, rename=standard_name):
     """Base of all bodies."""
 
 
-class ReadingBody(Body):
+class ReadingBody(Body, frozen=True):
     """The latest meter reading."""
 
     at: datetime
@@ -36,7 +36,7 @@ class ReadingBody(Body):
     energy_wh: float | None
 
 
-class EventOutcome(Body):
+class EventOutcome(Body, frozen=True):
     """How one event stands at one charger, in short."""
 
     event_id: str
@@ -44,7 +44,7 @@ class EventOutcome(Body):
     reason: str
 
 
-class ChargerBody(Body):
+class ChargerBody(Body, frozen=True):
     """One charger with its live values."""
 
     charger_id: str
@@ -68,7 +68,7 @@ class ChargerBody(Body):
     outcomes: tuple[EventOutcome, ...]
 
 
-class ScheduleBody(Body):
+class ScheduleBody(Body, frozen=True):
     """What the charger holds of ours."""
 
     state: str
@@ -80,7 +80,7 @@ class ScheduleBody(Body):
     accepted_at: datetime | None
 
 
-class LimitBody(Body):
+class LimitBody(Body, frozen=True):
     """The effective limit of one charger: who set it, why, and how far it is proven."""
 
     charger_id: str
@@ -98,7 +98,7 @@ class LimitBody(Body):
     schedule: ScheduleBody | None
 
 
-class OutcomeBody(Body):
+class OutcomeBody(Body, frozen=True):
     """What one event came to at one resource."""
 
     event_id: str
@@ -126,7 +126,7 @@ class OutcomeBody(Body):
     updated_at: datetime
 
 
-class OverrideRequest(Body, forbid_unknown_fields=True):
+class OverrideRequest(Body, frozen=True, forbid_unknown_fields=True):
     """POST /overrides: exactly one of ``chargerID`` and ``resourceID``; without ``eventID`` all events in force."""
 
     charger_id: Annotated[str, msgspec.Meta(min_length=1)] | None = None
@@ -136,7 +136,7 @@ class OverrideRequest(Body, forbid_unknown_fields=True):
     duration_minutes: Annotated[float, msgspec.Meta(gt=0, le=MAX_OVERRIDE_MINUTES)] | None = None
 
 
-class OverrideBody(Body):
+class OverrideBody(Body, frozen=True):
     """One override."""
 
     id: str

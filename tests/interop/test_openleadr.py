@@ -129,7 +129,7 @@ async def test_event_of_an_openleadr_vtn_reaches_a_charger_and_comes_back_as_pro
 
         async def released() -> bool:
             (row,) = await bridge.get("/chargers")
-            return row["reading"]["powerW"] > 3000
+            return bool(row["reading"]["powerW"] > 3000)
 
         await eventually("the car charges again", released)
         assert await peer.fact(lambda fact: any(value > 1000 for _, value in fact.get("report", ())))
