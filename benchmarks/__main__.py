@@ -43,8 +43,7 @@ def page(results: list[Result]) -> str:
         "",
         "`poll_empty`: oadrPoll answered with oadrResponse. `poll_1_event`: oadrPoll answered with a new event. Both",
         "over mutual TLS with kept-alive connections, one certificate a VEN. Ours runs as a user runs it: SQLite file",
-        "with full synchronisation, structured logs, metrics; each delivery is written before it leaves. The peer",
-        "keeps everything in memory.",
+        "with full synchronisation, structured logs, metrics. The peer keeps everything in memory.",
         "",
     )
     return "\n".join((*lines, *notes))

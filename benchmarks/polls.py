@@ -1,7 +1,7 @@
 """``poll_empty`` and ``poll_1_event``: server CPU a request of our VTN beside openleadr's, over mutual TLS, kept alive.
 
-Both serve the same VENs, each with its own certificate; ours keeps everything in SQLite with full synchronisation and
-writes each delivery before it leaves, the peer keeps all in memory. poll_1_event publishes one event and lets every VEN
+Both serve the same VENs, each with its own certificate; ours keeps everything in SQLite with full synchronisation, the
+peer keeps all in memory. poll_1_event publishes one event and lets every VEN
 fetch it once.
 """
 
