@@ -1,7 +1,8 @@
 """The life of a process: start parts in order, run until SIGTERM or SIGINT, stop them in the reverse order.
 
 Rule: a part is a coroutine function that calls ``ready`` once it works and then runs until it is cancelled. A part
-that ends or fails by itself stops all the others, and the exit code is 1.
+that ends or fails by itself stops all the others, and the exit code is 1. What an operator can put right (an address
+in use, a database that does not answer, a certificate file) is one line of log, not a trace.
 """
 
 import asyncio
@@ -11,11 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import uvloop
+from sqlalchemy.exc import DBAPIError
 
+from openadr.tls import TlsError
+from runtime.database import DatabaseError
 from runtime.logs import get_logger
 
 Ready = Callable[[], None]
 STOP_TIMEOUT_S = 10.0  # a part that has not stopped by then is left behind, so that the process ends
+
+_OPERATORS = (OSError, TlsError, DatabaseError, DBAPIError)  # faults of the surroundings, for the operator to mend
 
 log = get_logger(__name__)
 
@@ -59,18 +65,21 @@ async def run(
     stop = _on_signals() if stop is None else stop
     asked = asyncio.create_task(stop.wait(), name="stop")
     running: list[asyncio.Task[None]] = []
+    starting = ""
     try:
         for part in parts:
+            starting = part.name
             ready = asyncio.Event()
             running.append(asyncio.create_task(part.main(ready.set), name=part.name))
             if await _ready_or_over(ready, asked, running):
                 break
         else:
+            starting = ""
             log.info("running", parts=[part.name for part in parts])
             await asyncio.wait([asked, *running], return_when=asyncio.FIRST_COMPLETED)
         failed = [each for each in running if each.done()]
         for each in failed:
-            log.error("part ended by itself", part=each.get_name(), exc_info=_failure(each))
+            _report(each.get_name(), _failure(each), starting)
         return 1 if failed else 0
     finally:
         asked.cancel()
@@ -103,6 +112,14 @@ async def _ready_or_over(ready: asyncio.Event, asked: asyncio.Task[Any], running
     finally:
         waiting.cancel()
     return done != {waiting}
+
+
+def _report(name: str, error: BaseException | None, starting: str) -> None:
+    if name == starting and isinstance(error, _OPERATORS):
+        reason = error.orig if isinstance(error, DBAPIError) else error
+        log.error("cannot start", part=name, reason=str(reason) or type(reason).__name__)
+    else:
+        log.error("part ended by itself", part=name, exc_info=error)
 
 
 def _failure(over: asyncio.Task[None]) -> BaseException | None:

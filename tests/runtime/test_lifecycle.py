@@ -1,6 +1,7 @@
 """The life of a process: order of start and stop, crashes, signals, parts that do not stop."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -9,8 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
+from openadr.tls import TlsError
 from runtime.lifecycle import Part, Ready, held, run, task
+from runtime.logs import configure
 
 PROGRAM = """
 import asyncio, sys
@@ -173,3 +177,29 @@ def test_signals_end_a_process_cleanly(number: signal.Signals) -> None:
         process.send_signal(number)
         assert process.stdout.readline() == "stopped\n"
         assert process.wait(timeout=20) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(98, "address already in use"), "[Errno 98] address already in use"),
+        (TlsError("vtn.pem: cannot be read"), "vtn.pem: cannot be read"),
+        (OperationalError("SELECT 1", {}, Exception("unable to open database file")), "unable to open database file"),
+    ],
+)
+async def test_what_an_operator_can_mend_is_one_line_and_no_trace(
+    error: Exception, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure("info", json=True)
+
+    async def fail() -> None:
+        raise error
+
+    async def nothing() -> None:
+        return None
+
+    assert await run([held("listener", fail, nothing)], stop=asyncio.Event()) == 1
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    (line,) = [line for line in lines if line["event"] == "cannot start"]
+    assert (line["part"], line["reason"]) == ("listener", reason)
+    assert "exception" not in line
