@@ -98,7 +98,11 @@ async def health(engine: AsyncEngine) -> None:
 def _sqlite(url: URL, busy_s: float) -> AsyncEngine:
     memory = url.database in (None, "", ":memory:")
     if not memory:
-        Path(str(url.database)).expanduser().resolve().parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(str(url.database)).expanduser().resolve().parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatabaseError(f"the database's folder {folder} cannot be made: {error.strerror}") from error
     writer = _sqlite_pool(url, busy_s, size=1, begin="BEGIN IMMEDIATE", read_only=False)
     if memory:
         return writer
@@ -157,7 +161,7 @@ async def upgrade(engine: AsyncEngine, migrations: Path, *, version_table: str =
     """Bring the tables of one room to the newest revision in ``migrations``; all of it or nothing.
 
     Safe when several processes start at once: one migrates, the others wait and then find nothing to do. Raises
-    ``DatabaseError`` if the database is newer than this program.
+    ``DatabaseError`` if the database is newer than this program or cannot be used.
     """
     async with asyncio.timeout(MIGRATION_WAIT_S):
         while True:
@@ -171,8 +175,15 @@ async def upgrade(engine: AsyncEngine, migrations: Path, *, version_table: str =
                     return
             except OperationalError as error:
                 if "database is locked" not in str(error.orig):
-                    raise
+                    raise DatabaseError(f"database {_shown(engine)}: {error.orig}") from error
+            except OSError as error:
+                raise DatabaseError(f"database {_shown(engine)} cannot be reached: {error}") from error
             await asyncio.sleep(_RETRY_S)
+
+
+def _shown(engine: AsyncEngine) -> str:
+    """Return the URL for a log: never with its password."""
+    return engine.url.render_as_string(hide_password=True)
 
 
 def run_env(metadata: MetaData) -> None:

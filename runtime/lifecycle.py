@@ -92,6 +92,9 @@ def run_process(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     """Run ``main`` on a uvloop event loop and return its exit code; a second Ctrl-C is not an error text."""
     try:
         return uvloop.run(main())
+    except _OPERATORS as error:
+        _report("", error, "")
+        return 1
     except KeyboardInterrupt:
         return 130
 

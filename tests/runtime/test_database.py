@@ -1,6 +1,7 @@
 """The database waist: transactions, durability settings, reads, migrations, on SQLite and PostgreSQL."""
 
 import asyncio
+import socket
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -312,3 +313,22 @@ async def test_transient_errors_are_told_apart(tables: AsyncEngine) -> None:
             await connection.execute(insert(children).values(parent=7))
     assert not is_transient(caught.value)
     assert not is_transient(ValueError("x"))
+
+
+async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DatabaseError, match="cannot be made"):
+        create_engine(f"sqlite+aiosqlite:///{tmp_path}/file/below/x.sqlite3")
+
+
+async def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    engine = create_engine(f"postgresql+asyncpg://someone:secret@127.0.0.1:{port}/nowhere")
+    try:
+        with pytest.raises(DatabaseError, match=f"127.0.0.1:{port}/nowhere cannot be reached") as raised:
+            await upgrade(engine, Path(__file__).parent)
+        assert "secret" not in str(raised.value)
+    finally:
+        await engine.dispose()

@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from openadr.tls import TlsError
-from runtime.lifecycle import Part, Ready, held, run, task
+from runtime.database import DatabaseError
+from runtime.lifecycle import Part, Ready, held, run, run_process, task
 from runtime.logs import configure
 
 PROGRAM = """
@@ -203,3 +204,14 @@ async def test_what_an_operator_can_mend_is_one_line_and_no_trace(
     (line,) = [line for line in lines if line["event"] == "cannot start"]
     assert (line["part"], line["reason"]) == ("listener", reason)
     assert "exception" not in line
+
+
+def test_a_process_that_cannot_be_put_together_says_why_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info", json=True)
+
+    async def build() -> int:
+        raise DatabaseError("the database's folder cannot be made")
+
+    assert run_process(build) == 1
+    (line,) = [json.loads(text) for text in capsys.readouterr().err.splitlines()]
+    assert (line["event"], line["reason"]) == ("cannot start", "the database's folder cannot be made")
