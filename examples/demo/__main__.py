@@ -23,7 +23,7 @@ ACTS = {
     "simple": (story.SIMPLE,),
     "capacity": (story.CAPACITY,),
 }
-WIDTH = 200  # columns of the tables where the output is no terminal
+WIDTH = 120  # columns where the output is no terminal
 
 
 async def run(folder: Path, *, once: bool, acts: tuple[story.Act, ...], console: Console) -> int:
@@ -61,7 +61,7 @@ async def _acts(stage: story.Stage, acts: tuple[story.Act, ...]) -> int:
         event_id = await story.publish(stage, act)
         await story.watch(stage, act, event_id)
         lines = await outcome.collect(stage, act, event_id)
-        stage.console.print(outcome.render(act, lines))
+        stage.console.print(outcome.render(act, lines), highlight=False, soft_wrap=True)
         for line in lines:
             for fault in line.faults:
                 faults += 1

@@ -7,7 +7,7 @@ limit, so that a verdict that the meter does not bear out fails the demonstratio
 from dataclasses import dataclass
 from typing import Any
 
-from rich.table import Table
+from rich.markup import escape
 
 from examples.demo.fleet import FLEET, DemoCharger, Expected
 from examples.demo.story import STATE_STYLE, Act, Stage
@@ -77,7 +77,8 @@ def _faults(
     return faults
 
 
-def _kw(value: float | None) -> str:
+def _kw(row: dict[str, Any], name: str) -> str:
+    value = row.get(name)
     return "-" if value is None else f"{value:.1f}"
 
 
@@ -87,31 +88,25 @@ def _accepted(row: dict[str, Any]) -> str:
     return "no" if row.get("state") == "failed" else "-"
 
 
-def render(act: Act, lines: list[Line]) -> Table:
-    """Return the table."""
-    table = Table(title=act.title, title_justify="left", pad_edge=False)
-    for name in ("charger", "OCPP", "story", "limit", "accepted", "kW before", "during", "after", "outcome", "why"):
-        right = name in ("limit", "kW before", "during", "after")
-        table.add_column(name, justify="right" if right else "left", no_wrap=name != "why", max_width=44)
-    table.add_column("VTN: opt, values")
-    table.add_column("ok")
+HEADER = (
+    f"{'charger':8}{'OCPP':7}{'wiring':9}{'limit':>7}  {'accepted':9}{'kW before':>9}{'during':>8}{'after':>7}  "
+    f"{'outcome':13}{'opt at the VTN':24}{'values':>6}  ok"
+)
+
+
+def render(act: Act, lines: list[Line]) -> str:
+    """Return the table: two lines a charger, the second with its story and the reason of the verdict."""
+    rows = ["", f"[bold]{act.title}[/bold]", f"[bold]{HEADER}[/bold]"]
     for line in lines:
         row, charger = line.outcome, line.charger
         state = str(row.get("state"))
         style = STATE_STYLE.get(state, "yellow")
-        limit = row.get("limitA")
-        table.add_row(
-            charger.identity,
-            f"{charger.version} {charger.phases}x{charger.max_a} A",
-            charger.story,
-            "-" if limit is None else f"{limit:g} A",
-            _accepted(row),
-            _kw(row.get("kWBefore")),
-            _kw(row.get("kWDuring")),
-            _kw(row.get("kWAfter")),
-            f"[{style}]{state}[/{style}]",
-            str(row.get("reason", "")),
-            f"{line.opt} {line.opt_reason}, {line.telemetry}".replace(" ,", ","),
-            "[red]no[/red]" if line.faults else "[green]yes[/green]",
+        limit = "-" if row.get("limitA") is None else f"{row['limitA']:g} A"
+        verdict = "[red]no[/red]" if line.faults else "[green]yes[/green]"
+        rows.append(
+            f"{charger.identity:8}{charger.version:7}{f'{charger.phases}x{charger.max_a} A':9}{limit:>7}  "
+            f"{_accepted(row):9}{_kw(row, 'kWBefore'):>9}{_kw(row, 'kWDuring'):>8}{_kw(row, 'kWAfter'):>7}  "
+            f"[{style}]{state:13}[/{style}]{f'{line.opt} {line.opt_reason}':24}{line.telemetry:>6}  {verdict}"
         )
-    return table
+        rows.append(f"        [dim]{escape(f'{charger.story}: ' + str(row.get('reason', '')))}[/dim]")
+    return "\n".join([*rows, ""])
