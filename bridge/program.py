@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from openadr.errors import InvalidData, OadrError, SignalNotSupported, TargetMismatch
 from openadr.model import Event, Signal, SignalName, SignalType
+from openadr.uris import normal
 
 MAX_WINDOW_S = 1800  # the GB regulations' capable maximum for the random window, 30 min
 
@@ -186,7 +187,7 @@ def parse(text: str, origin: str) -> Programme:
 
 @dataclass(frozen=True, slots=True)
 class Programmes:
-    """All programmes this bridge is enrolled in, by market context."""
+    """All programmes this bridge is enrolled in, by normalised market context (R512)."""
 
     by_context: Mapping[str, Programme]
 
@@ -195,14 +196,15 @@ class Programmes:
         """Collect them. Raises ``ProgrammeError`` if two claim the same market context."""
         table: dict[str, Programme] = {}
         for programme in programmes:
-            if programme.market_context in table:
+            context = normal(programme.market_context)
+            if context in table:
                 raise ProgrammeError(f"market_context: {programme.market_context} has two programmes")
-            table[programme.market_context] = programme
+            table[context] = programme
         return cls(table)
 
     def of_event(self, event: Event) -> Programme:
         """Return the event's programme. Raises ``TargetMismatch`` (462) if its market context is not enrolled."""
-        programme = self.by_context.get(event.descriptor.market_context)
+        programme = self.by_context.get(normal(event.descriptor.market_context))
         if programme is None:
             raise TargetMismatch(
                 f"marketContext {event.descriptor.market_context} is not enrolled here", field="marketContext"

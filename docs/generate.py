@@ -1,4 +1,4 @@
-"""Write the generated reference pages (settings). ``make docs`` runs it.
+"""Write the generated reference pages (settings, conformance). ``make docs`` runs it.
 
 Rule: pages are made from the code that they describe; a test says when they are stale.
 """
@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from bridge.settings import ENV_PREFIX as BRIDGE_PREFIX
 from bridge.settings import BridgeSettings
+from docs import conformance
 from vtn.settings import ENV_PREFIX as VTN_PREFIX
 from vtn.settings import VtnSettings
 
@@ -83,7 +84,7 @@ def settings() -> str:
     return "\n".join([*head, *pages]).rstrip() + "\n"
 
 
-PAGES = {"settings.md": settings}
+PAGES = {"settings.md": settings, **conformance.PAGES}
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ from datetime import datetime
 from openadr.errors import ComplianceError, InvalidId, NotAllowed, OutOfSequence, TargetMismatch
 from openadr.messages import CanceledOpt, CancelOpt, CreatedOpt, CreateOpt
 from openadr.model import EiTarget
+from openadr.uris import normal
 from vtn.services.context import Desk, done, short_id
 from vtn.services.optstate import OptState, qualify_resources, release
 from vtn.store.rows import Assignment, OptKind, OptSource, Ven
@@ -82,6 +83,10 @@ async def _resources(tx: Tx, target: EiTarget, ven: Ven) -> tuple[str, ...] | No
     return tuple(sorted(grouped | {short_id(each, "resourceID") for each in target.resource_ids}))
 
 
+def _context(message: CreateOpt) -> str:
+    return normal(message.market_context or "")
+
+
 async def _schedule(tx: Tx, request: CreateOpt, ven: Ven, now: datetime) -> None:
     if not request.vavailability:
         raise ComplianceError("vavailability without available", field="vavailability")
@@ -90,7 +95,7 @@ async def _schedule(tx: Tx, request: CreateOpt, ven: Ven, now: datetime) -> None
     named = await _resources(tx, request.target, ven)
     for earlier in await tx.opts.schedules(ven.ven_id, str(request.opt_type)):
         message = earlier.message
-        if message == request or message.market_context != request.market_context:
+        if message == request or _context(message) != _context(request):
             continue
         if named is None:
             await tx.opts.supersede(earlier.row_id, None, now)

@@ -16,7 +16,10 @@ from vtn.store.rows import Point, StoredRequest, Telemetry
 
 
 def rows_of(report: Report, asked: StoredRequest, now: datetime) -> Iterator[Telemetry]:
-    """Yield the values of a data report. Raises ``InvalidId`` (rID not asked) or ``ComplianceError`` (times)."""
+    """Yield the values of a data report. Raises ``InvalidId`` (not asked for) or ``ComplianceError`` (times)."""
+    if report.report_specifier_id != asked.request.specifier.report_specifier_id:
+        text = f"reportSpecifierID {report.report_specifier_id[:80]!r} is not the one asked for (R304)"
+        raise InvalidId(text, field="reportSpecifierID")
     if report.descriptions:
         raise ComplianceError("a data report has no oadrReportDescription (R313)", field="oadrReportDescription")
     for interval, dtstart in timed(report):
