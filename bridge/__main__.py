@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 import uvloop
+from pydantic import ValidationError
 
 from bridge.app import build, check, version
 from bridge.program import ProgrammeError
@@ -96,10 +97,15 @@ def simulate(
 
     try:
         load(fleet)
-    except (ValueError, OSError) as error:
-        typer.echo(f"{fleet}: {error}", err=True)
+        logs.configure(level, json=False)
+    except ValidationError as error:  # without the values, for they may be passwords
+        for each in error.errors(include_input=False, include_url=False):
+            typer.echo(f"{fleet}: {'.'.join(map(str, each['loc']))}: {each['msg']}", err=True)
         raise typer.Exit(CONFIG_FAULT) from None
-    logs.configure(level, json=False)
+    except (ValueError, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        typer.echo(f"{fleet}: {reason}", err=True)
+        raise typer.Exit(CONFIG_FAULT) from None
     try:
         uvloop.run(run_fleet(fleet))
     except (KeyboardInterrupt, asyncio.CancelledError):

@@ -18,6 +18,8 @@ from bridge.target import CommandOutcome, CommandResult, LimitSchedule, LimitTar
 from runtime.clock import Clock, Draw
 from runtime.logs import get_logger
 
+_MOST_DOUBLINGS = 20  # of the pause between tries: far beyond any ``backoff_max_s``, and no overflow
+
 log = get_logger(__name__)
 
 
@@ -32,7 +34,7 @@ class Kind(StrEnum):
 class Patience:
     """How often and how soon a command is tried again when no usable answer comes."""
 
-    attempts: int = 4
+    attempts: int = 4  # quick tries; after them once every ``backoff_max_s``, for a deaf charger may hear again
     backoff_s: float = 5.0  # first pause, doubled each time, plus up to as much again at random (RND-11)
     backoff_max_s: float = 300.0
 
@@ -60,13 +62,17 @@ class Need:
 def next_step(
     need: Need, installed: Installed | None, charger: Charger, horizon: Horizon, attempts: int, now: datetime
 ) -> Step | None:
-    """Return what to send, ``None`` for nothing. ``attempts`` is the most tries of one command."""
+    """Return what to send, ``None`` for nothing.
+
+    A limit without an answer is tried again as long as it is wanted. A removal is tried until the schedule has expired,
+    so that nobody is held back by an event that is over (OUT-02), and at least ``attempts`` times.
+    """
     if not charger.connected:
         return None
     renewed = installed is not None and charger.renewed_at is not None and installed.sent_at < charger.renewed_at
     if need.wanted is None:
-        return None if installed is None else _clear(installed, charger.identity, attempts, renewed)
-    cause = _set_cause(need, installed, horizon, renewed, attempts, now)
+        return None if installed is None else _clear(installed, charger.identity, attempts, renewed, now)
+    cause = _set_cause(need, installed, horizon, renewed, now)
     if cause is None:
         return None
     lost = installed is not None and cause == "no answer"
@@ -79,9 +85,9 @@ def next_step(
     )
 
 
-def _clear(installed: Installed, charger: str, attempts: int, renewed: bool) -> Step | None:
+def _clear(installed: Installed, charger: str, attempts: int, renewed: bool, now: datetime) -> Step | None:
     repeated = installed.state is InstallState.CLEARING and not renewed
-    if repeated and installed.attempts >= attempts:
+    if repeated and installed.attempts >= attempts and now >= installed.schedule.expires:
         return None
     return Step(
         charger=charger,
@@ -92,9 +98,7 @@ def _clear(installed: Installed, charger: str, attempts: int, renewed: bool) -> 
     )
 
 
-def _set_cause(
-    need: Need, installed: Installed | None, horizon: Horizon, renewed: bool, attempts: int, now: datetime
-) -> str | None:
+def _set_cause(need: Need, installed: Installed | None, horizon: Horizon, renewed: bool, now: datetime) -> str | None:
     if need.wanted is None:
         return None
     if installed is None or installed.state is InstallState.CLEARING:
@@ -103,8 +107,8 @@ def _set_cause(
         return "changed limit"
     if renewed:
         return "charger connected or began a session"
-    if installed.state is InstallState.SENT:
-        return "no answer" if installed.attempts < attempts else None
+    if installed.state in (InstallState.SENT, InstallState.UNANSWERED):
+        return "no answer"
     return "meter disagrees" if need.again and installed.state is InstallState.ACCEPTED else None
 
 
@@ -132,6 +136,13 @@ class Dispatcher:
         """Take up what was known before the restart; an answer that was lost counts as none."""
         self.installed = await self._store.installed()
 
+    def set_back(self, now: datetime) -> None:
+        """The clock was set back to ``now``: what seems to lie ahead of it happened just now."""
+        self._not_before.clear()
+        for charger, row in self.installed.items():
+            accepted = None if row.accepted_at is None else min(row.accepted_at, now)
+            self.installed[charger] = replace(row, sent_at=min(row.sent_at, now), accepted_at=accepted)
+
     @property
     def in_flight(self) -> int:
         """Return how many commands wait for an answer."""
@@ -151,14 +162,15 @@ class Dispatcher:
     def intent(self, step: Step, now: datetime) -> Installed:
         """Return the row that must be on disk before ``step`` is sent."""
         before = self.installed.get(step.charger)
-        state = InstallState.SENT if step.kind is Kind.SET else InstallState.CLEARING
+        late = step.kind is Kind.SET and step.attempt > self._patience.attempts
+        sent = InstallState.UNANSWERED if late else InstallState.SENT
         kept = before is not None and holds(
             before.schedule, step.schedule, now, open_ended=False, horizon=self._horizon
         )
         return Installed(
             charger=step.charger,
             schedule=step.schedule,
-            state=state,
+            state=sent if step.kind is Kind.SET else InstallState.CLEARING,
             detail=step.cause,
             attempts=step.attempt,
             sent_at=now,
@@ -228,6 +240,10 @@ class Dispatcher:
             charger=step.charger,
             kind=step.kind.value,
             cause=step.cause,
+            limit=step.schedule.reason,
+            source=step.schedule.source,
+            until=step.schedule.end,
+            attempt=step.attempt,
             outcome=result.outcome.value,
             detail=result.detail,
         )
@@ -245,8 +261,9 @@ class Dispatcher:
                 return before  # nothing was sent, so nothing has changed
             case CommandOutcome.REJECTED | CommandOutcome.NOT_SUPPORTED if step.kind is Kind.SET:
                 return replace(intent, state=InstallState.REFUSED, detail=result.detail)
-        pause = self._patience.backoff_s * (2 ** (step.attempt - 1)) * (1 + self._draw())
-        self._not_before[step.charger] = now + timedelta(seconds=min(pause, self._patience.backoff_max_s))
         exhausted = step.kind is Kind.SET and step.attempt >= self._patience.attempts
+        doublings = _MOST_DOUBLINGS if exhausted else min(step.attempt - 1, _MOST_DOUBLINGS)
+        pause = self._patience.backoff_s * 2**doublings * (1 + self._draw())
+        self._not_before[step.charger] = now + timedelta(seconds=min(pause, self._patience.backoff_max_s))
         detail = f"{result.outcome.value}: {result.detail}"
         return replace(intent, state=InstallState.UNANSWERED if exhausted else intent.state, detail=detail)

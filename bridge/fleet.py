@@ -47,7 +47,7 @@ class Fleet:
         now = clock.now()
         self._chargers = {identity: Charger(identity, now) for identity in chargers}
         self._pending: deque[MeterReading] = deque()
-        self._actions: list[tuple[str, str, datetime]] = []
+        self._actions: dict[tuple[str, str], datetime] = {}  # the first of each charger and kind
         self.unknown: set[str] = set()  # identities that are connected but not enrolled
         self.dropped = 0  # readings lost because the buffer was full
 
@@ -100,13 +100,26 @@ class Fleet:
     def driver_action(self, identity: str, kind: str, now: datetime) -> None:
         """Keep it for the next decision."""
         if self._known(identity) is not None:
-            self._actions.append((identity, kind, now))
+            self._actions.setdefault((identity, kind), now)
             self._wake()
 
     def take_actions(self) -> tuple[tuple[str, str, datetime], ...]:
         """Return and forget what drivers did."""
-        taken, self._actions = tuple(self._actions), []
-        return taken
+        taken, self._actions = self._actions, {}
+        return tuple((identity, kind, at) for (identity, kind), at in taken.items())
+
+    def put_back_actions(self, actions: Iterable[tuple[str, str, datetime]]) -> None:
+        """Take actions back that could not be dealt with."""
+        self._actions = {(identity, kind): at for identity, kind, at in actions} | self._actions
+
+    def set_back(self, now: datetime) -> None:
+        """The clock was set back to ``now``: what seems to lie ahead of it happened just now."""
+        for charger in self._chargers.values():
+            charger.connected_since = _no_later(charger.connected_since, now)
+            charger.session_since = _no_later(charger.session_since, now)
+            charger.offline_since = _no_later(charger.offline_since, now)
+            if charger.reading is not None and charger.reading.at > now:
+                charger.reading = None
 
     def take_readings(self) -> tuple[MeterReading, ...]:
         """Return and forget the readings that wait to be stored; one for each charger and instant."""
@@ -135,3 +148,7 @@ class Fleet:
         if charger is None:
             self.unknown.add(identity)
         return charger
+
+
+def _no_later(instant: datetime | None, now: datetime) -> datetime | None:
+    return None if instant is None else min(instant, now)

@@ -5,6 +5,7 @@ this shell reads and writes.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from bridge import outcomes as book
@@ -36,6 +37,11 @@ class Ledger:
         """Take up what was open before the restart."""
         unfinished = await self._store.outcomes(unfinished=True)
         self.outcomes = {(each.event_id, each.resource_id): each for each in unfinished}
+
+    async def set_back(self, now: datetime) -> None:
+        """The clock was set back to ``now``: readings taken from now on are new, whatever was read before."""
+        blind = [each for each in self.outcomes.values() if each.checked_at is not None and each.checked_at > now]
+        await self.save([replace(each, checked_at=now) for each in blind])
 
     async def follow(self, plans: Plans, resources: Mapping[str, Resource], now: datetime) -> None:
         """Open, replan and end outcomes as the events come and go."""

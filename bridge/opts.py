@@ -1,8 +1,9 @@
 """What is told upstream about each resource: opt out when it cannot or will not take part, opt in again when it does.
 
 Rule: once per (event, resource, state) (VEN-07, VEN-11); the charger always comes first and the report follows,
-durable and asynchronous (VEN-08). Resources with the same news share one oadrCreateOpt. Nothing is told of a resource
-that takes part from the beginning: the VEN's oadrCreatedEvent has said so.
+durable and asynchronous (VEN-08); the message and the note that it was told are one transaction. Resources with the
+same news share one oadrCreateOpt. Nothing is told of a resource that takes part from the beginning: the VEN's
+oadrCreatedEvent has said so.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,12 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from bridge.store import BridgeStore, Changes, OptTold, Outcome
 from bridge.store.records import Phase
 from bridge.verify import SETTLED, OutcomeState
-from openadr.errors import InvalidId
+from openadr.errors import InvalidId, NotRegistered
 from openadr.model import OptReason, OptType
 from runtime.logs import get_logger
+from ven.state import Beside
 
 log = get_logger(__name__)
 
@@ -38,8 +42,9 @@ class OptSink(Protocol):
         opt_type: OptType,
         reason: str,
         now: datetime,
+        beside: Beside[str],
     ) -> str:
-        """Put one oadrCreateOpt into the outbox; return its optID once it is on disk."""
+        """Put one oadrCreateOpt into the outbox and ``beside`` with it, in one transaction; return its optID."""
         ...
 
 
@@ -88,49 +93,77 @@ class OptReporter:
     def __init__(self, sink: OptSink, store: BridgeStore) -> None:
         self._sink, self._store = sink, store
         self.told: dict[tuple[str, str], OptTold] = {}
-
-    async def load(self) -> None:
-        """Take up what was told before the restart."""
-        self.told = await self._store.opts()
+        self._read: set[str] = set()  # events whose rows are in ``told``
+        self._waits = False  # there is news and no registration to tell it under; said once
 
     async def report(self, outcomes: Iterable[Outcome], now: datetime) -> int:
         """Tell what is new; return how many messages. A failure is logged and tried again at the next call."""
-        sent = 0
+        sent, outcomes = 0, tuple(outcomes)
+        await self._recall({outcome.event_id for outcome in outcomes})
         for item in news(outcomes, self.told):
             try:
-                opt_id = await self._sink.opt(
-                    event_id=item.event_id,
-                    modification_number=item.modification_number,
-                    resource_ids=item.resource_ids,
-                    opt_type=item.opt_type,
-                    reason=item.reason.value,
-                    now=now,
-                )
-            except InvalidId as error:  # the VEN has let the event go: nobody is left to be told
-                log.info("opt not told", event_id=item.event_id, why=error.description)
-                opt_id = ""
+                rows = await self._tell(item, now)
+            except NotRegistered:
+                if not self._waits:
+                    log.warning("opts wait for the registration", event_id=item.event_id, resources=item.resource_ids)
+                self._waits = True
+                break
             except Exception as error:
                 log.error("opt not queued", event_id=item.event_id, resources=item.resource_ids, exc_info=error)
-                continue
-            rows = tuple(
-                OptTold(
-                    event_id=item.event_id,
-                    resource_id=resource_id,
-                    opt_type=item.opt_type.value,
-                    reason=item.reason.value,
-                    opt_id=opt_id,
-                    at=now,
-                )
-                for resource_id in item.resource_ids
-            )
-            await self._store.write(Changes(opts=rows))
+                self._read.clear()  # nobody knows whether it counts: read what is so before the next try
+                break
+            self._waits = False
             self.told |= {(row.event_id, row.resource_id): row for row in rows}
             log.info(
-                "opt queued" if opt_id else "opt settled",
+                "opt queued" if rows[0].opt_id else "opt settled",
                 event_id=item.event_id,
                 opt=item.opt_type.value,
                 reason=item.reason.value,
                 resources=item.resource_ids,
+                opt_id=rows[0].opt_id,
             )
             sent += 1
         return sent
+
+    async def _recall(self, events: set[str]) -> None:
+        """Keep in memory what was told about ``events``, and nothing else."""
+        if events == self._read:
+            return
+        if unread := events - self._read:
+            self.told |= await self._store.opts(unread)
+        self.told = {key: row for key, row in self.told.items() if key[0] in events}
+        self._read = events
+
+    async def _tell(self, item: OptNews, now: datetime) -> tuple[OptTold, ...]:
+        async def note(connection: AsyncConnection, opt_id: str) -> None:
+            await self._store.write_in(connection, Changes(opts=_rows(item, opt_id, now)))
+
+        try:
+            opt_id = await self._sink.opt(
+                event_id=item.event_id,
+                modification_number=item.modification_number,
+                resource_ids=item.resource_ids,
+                opt_type=item.opt_type,
+                reason=item.reason.value,
+                now=now,
+                beside=note,
+            )
+        except InvalidId as error:  # the VEN has let the event go: nobody is left to be told
+            log.info("opt not told", event_id=item.event_id, why=error.description)
+            opt_id = ""
+            await self._store.write(Changes(opts=_rows(item, opt_id, now)))
+        return _rows(item, opt_id, now)
+
+
+def _rows(item: OptNews, opt_id: str, now: datetime) -> tuple[OptTold, ...]:
+    return tuple(
+        OptTold(
+            event_id=item.event_id,
+            resource_id=resource_id,
+            opt_type=item.opt_type.value,
+            reason=item.reason.value,
+            opt_id=opt_id,
+            at=now,
+        )
+        for resource_id in item.resource_ids
+    )

@@ -64,10 +64,6 @@ class Planner:
         self._draws: dict[tuple[str, str], ResourceDraw] = {}
         self._lines: dict[str, tuple[Effective, ...]] = {}
 
-    async def load(self) -> None:
-        """Take up the stored draws."""
-        self._draws = await self._store.draws()
-
     async def replan(self) -> None:
         """Read the events anew and plan them."""
         self._known = tuple(
@@ -83,6 +79,10 @@ class Planner:
         self.plans = {resource_id: tuple(plans) for resource_id, plans in grouped.items()}
 
     async def _draw_for(self, wanted: Iterable[tuple[str, str]]) -> None:
+        wanted = tuple(wanted)
+        unread = {event_id for event_id, resource_id in wanted if (event_id, resource_id) not in self._draws}
+        if unread:
+            self._draws |= await self._store.draws(unread)
         new = tuple(
             ResourceDraw(event_id=event_id, resource_id=resource_id, start_u=self._draw(), release_u=self._draw())
             for event_id, resource_id in wanted

@@ -69,6 +69,9 @@ class DatabaseSection(Section):
         default="sqlite+aiosqlite:///bridge.sqlite3",
         description="sqlite+aiosqlite:///FILE or postgresql+asyncpg://USER@HOST/NAME",
     )
+    keep_days: float = Field(
+        default=400.0, ge=1, description="Closed outcomes, their draws and opts, and ended overrides are kept this long"
+    )
 
 
 class ProgrammeSection(Section):
@@ -93,6 +96,9 @@ class VerifySection(Section):
     )
     idle_w: float = Field(default=100.0, ge=0, description="Below it a charger is not charging, W")
     offline_after_s: float = Field(default=60.0, ge=0, description="A shorter loss of contact is no outage, s")
+    stale_s: float = Field(
+        default=900.0, gt=0, description="A meter silent for so long takes a verified outcome back to applied, s"
+    )
     before_s: float = Field(default=300.0, gt=0, description="The power before an event is the mean over so long, s")
     after_s: float = Field(default=60.0, ge=0, description="How long the power after an event is measured, s")
 
@@ -182,6 +188,7 @@ def supervision(settings: BridgeSettings) -> Supervision:
             tolerance=verify.tolerance,
             tolerance_w=verify.tolerance_w,
             retries=verify.retries,
+            stale_s=verify.stale_s,
             idle_w=verify.idle_w,
             offline_after_s=verify.offline_after_s,
         ),
@@ -195,6 +202,7 @@ def supervision(settings: BridgeSettings) -> Supervision:
             tick_s=dispatch.tick_s,
             flush_s=telemetry.flush_s,
             keep_s=telemetry.buffer_days * 86_400,
+            keep_outcomes_s=settings.database.keep_days * 86_400,
         ),
         measuring=Measuring(before_s=verify.before_s, settle_s=verify.settle_s, after_s=verify.after_s),
     )

@@ -30,6 +30,8 @@ from bridge.verify import VerifyPolicy
 from runtime.clock import Clock, Draw, new_id
 from runtime.logs import bound_reference, get_logger
 
+SET_BACK_S = 2.0  # the clock went back by more than this: a step, not the jitter of two readers
+OVERRIDE = "override"  # the only thing done at a charger that is a wish to leave an event (OCP-11)
 GATHER_S = 0.05  # after something happened: a burst of answers makes one round, not hundreds
 
 log = get_logger(__name__)
@@ -42,7 +44,8 @@ class Rhythm:
     tick_s: float = 1.0
     refresh_s: float = 30.0  # events are read again this often even if nobody said that they changed
     flush_s: float = 5.0  # readings are stored this often in one transaction
-    keep_s: float = 7 * 86_400.0  # readings older than this are deleted (telemetry.buffer_days)
+    keep_s: float = 7 * 86_400.0  # readings and commands older than this are deleted (telemetry.buffer_days)
+    keep_outcomes_s: float = 400 * 86_400.0  # closed outcomes and what belongs to them likewise (database.keep_days)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +109,8 @@ class Supervisor:
         self._target, self._store, self._clock, self._metrics = target, store, clock, metrics
         self._again: set[str] = set()
         self._stale = True
-        self._refresh_at = self._flush_at = self._prune_at = clock.now()
+        self._fault = ""  # the text of the last round's fault: its trace is logged once
+        self._refresh_at = self._flush_at = self._prune_at = self._seen_at = clock.now()
         self._lock = asyncio.Lock()
 
     # -- life ---------------------------------------------------------------------------------------------------------
@@ -114,11 +118,9 @@ class Supervisor:
     async def load(self) -> None:
         """Take up where the last run stopped."""
         await self.dispatcher.load()
-        await self.reporter.load()
-        await self.planner.load()
         self.overrides = await self._store.overrides()
         await self.ledger.load()
-        self._stale = True
+        await self._set_back(self._clock.now())
 
     async def run(self) -> None:
         """Reconcile at every tick and whenever something happens, until cancelled."""
@@ -133,14 +135,18 @@ class Supervisor:
                         await asyncio.sleep(GATHER_S)
         finally:
             await self.dispatcher.close()
+            with suppress(Exception):  # what was metered since the last flush; the loop has logged a database's fault
+                await self.flush()
 
     async def _guarded(self) -> None:
         """Reconcile once; a fault (database away) is logged and met again at the next tick."""
         try:
             await self.reconcile(self._clock.now())
+            self._fault = ""
         except Exception as error:
             self._metrics.faults.inc()
-            log.error("reconcile failed", exc_info=error)
+            again, self._fault = self._fault, str(error)
+            log.error("reconcile failed", fault=self._fault[:500], exc_info=None if again == self._fault else error)
             await self._clock.sleep(self.settings.rhythm.tick_s)
 
     def wake(self) -> None:
@@ -157,6 +163,10 @@ class Supervisor:
     async def reconcile(self, now: datetime) -> None:
         """Do everything that is due at ``now``."""
         async with self._lock:
+            if now < self._seen_at - timedelta(seconds=SET_BACK_S):
+                log.warning("the clock was set back", seconds=(self._seen_at - now).total_seconds())
+                await self._set_back(now)
+            self._seen_at = now
             for identity in [resource.charger for resource in self.resources.values()]:
                 self.fleet.follow(self._target.status(identity), now)
             if now >= self._flush_at:
@@ -172,14 +182,27 @@ class Supervisor:
             more = await self.ledger.measure(self.settings.measuring, now, lambda: self._flush(now))
             await self.reporter.report(tuple(self.ledger.outcomes.values()), now)
             await self._tidy(now)
+            self._again = {identity for identity in self._again if self.fleet.get(identity).connected}
             if more or self._again:
                 self.wake()
             self.reconciled_at = now
 
+    async def _set_back(self, now: datetime) -> None:
+        """Bring everything that remembers an instant back to ``now``, and plan anew: what was over may be in force."""
+        self._stale = True
+        self._refresh_at = self._flush_at = self._prune_at = now
+        self.fleet.set_back(now)
+        self.dispatcher.set_back(now)
+        await self.ledger.set_back(now)
+
     async def _replan(self, now: datetime) -> None:
         self._stale = False
-        await self.planner.replan()
-        await self.ledger.follow(self.planner.plans, self.resources, now)
+        try:
+            await self.planner.replan()
+            await self.ledger.follow(self.planner.plans, self.resources, now)
+        except BaseException:
+            self._stale = True  # what has changed is still to be carried out
+            raise
         self.planner.arbitrate(self.resources.values(), self.overrides, now)
         self._refresh_at = now + timedelta(seconds=self.settings.rhythm.refresh_s)
 
@@ -263,6 +286,10 @@ class Supervisor:
                 source=source,
                 now=asked_at,
             )
+            same = (made.resource_id, made.event_ids, None)
+            for each in self.overrides:
+                if (each.resource_id, each.event_ids, each.end) == same and made.end is None:
+                    return each  # asked again, perhaps because the answer was lost: one wish, one thing to take back
             await self._apply_overrides((*self.overrides, made), resource_id, Changes(overrides=(made,)), asked_at)
             self._metrics.override_to_command.observe((self._clock.now() - asked_at).total_seconds())
         self.wake()
@@ -295,29 +322,37 @@ class Supervisor:
 
     async def _driver_actions(self, now: datetime) -> None:
         """Turn what drivers did at the charger into overrides of the events in force (ARB-08)."""
-        by_charger = {resource.charger: resource for resource in self.resources.values()}
-        for identity, kind, at in self.fleet.take_actions():
-            resource = by_charger[identity]
-            plans = self.planner.plans.get(resource.resource_id, ())
-            try:
-                made = make_override(
-                    override_id=new_id("override"),
-                    resource_id=resource.resource_id,
-                    plans=plans,
-                    event_id=None,
-                    reason=f"at the charger: {kind}",
-                    duration_s=None,
-                    source="driver",
-                    now=max(at, now),
-                )
-            except OverrideRefused as refusal:
-                log.info("driver action without effect", charger=identity, kind=kind, why=refusal.detail)
-                continue
-            covered = {
-                event for each in self.overrides for event in each.event_ids if each.resource_id == resource.resource_id
-            }
-            if covered.issuperset(made.event_ids):
-                continue
+        taken = self.fleet.take_actions()
+        try:
+            for identity, kind, at in taken:
+                await self._driver_action(identity, kind, max(at, now), now)
+        except Exception:
+            self.fleet.put_back_actions(taken)  # doing one twice changes nothing
+            raise
+
+    async def _driver_action(self, identity: str, kind: str, at: datetime, now: datetime) -> None:
+        if kind != OVERRIDE:
+            log.info("driver action noted", charger=identity, kind=kind)
+            return
+        resource = next(each for each in self.resources.values() if each.charger == identity)
+        try:
+            made = make_override(
+                override_id=new_id("override"),
+                resource_id=resource.resource_id,
+                plans=self.planner.plans.get(resource.resource_id, ()),
+                event_id=None,
+                reason=f"at the charger: {kind}",
+                duration_s=None,
+                source="driver",
+                now=at,
+            )
+        except OverrideRefused as refusal:
+            log.info("driver action without effect", charger=identity, kind=kind, why=refusal.detail)
+            return
+        covered = {
+            event for each in self.overrides for event in each.event_ids if each.resource_id == resource.resource_id
+        }
+        if not covered.issuperset(made.event_ids):
             await self._apply_overrides((*self.overrides, made), resource.resource_id, Changes(overrides=(made,)), now)
 
     async def _close_overrides(self, now: datetime) -> None:
@@ -339,7 +374,7 @@ class Supervisor:
         readings = self.fleet.take_readings()
         try:
             await self._store.write(Changes(readings=readings))
-        except Exception:
+        except BaseException:  # cancelled too: a report that took too long must not cost readings
             self.fleet.put_back(readings)
             raise
 
@@ -351,3 +386,4 @@ class Supervisor:
         if now >= self._prune_at:
             self._prune_at = now + timedelta(hours=1)
             await self._store.prune(now - timedelta(seconds=self.settings.rhythm.keep_s))
+            await self._store.forget(now - timedelta(seconds=self.settings.rhythm.keep_outcomes_s))

@@ -39,6 +39,7 @@ class VerifyPolicy:
     tolerance: float = 0.05  # share of the limit: meter class and control error
     tolerance_w: float = 200.0  # what a paused charger may still draw: electronics, contactor, cooling
     retries: int = 2  # the schedule is asserted again this often before the charger counts as ignoring it
+    stale_s: float = 900.0  # a reading older than this proves nothing about now: the slowest meters send every 15 min
     idle_w: float = 100.0  # below it a charger is not charging
     offline_after_s: float = 60.0  # a shorter loss of contact is no outage
 
@@ -93,10 +94,14 @@ class Tally:
 
 
 def measured_a(reading: MeterReading, phases: int, voltage: float) -> float | None:
-    """Return the highest phase current in A; from total power only if no current was reported; ``None``: neither."""
-    if reading.current_a:
-        return max(reading.current_a)
-    return None if reading.power_w is None else reading.power_w / (phases * voltage)
+    """Return the highest phase current in A; ``None`` without any.
+
+    From total power if not every phase was reported, should that be higher: what is missing must not hide a load.
+    """
+    currents = reading.current_a or ()
+    if currents and (len(currents) >= phases or reading.power_w is None):
+        return max(currents)
+    return None if reading.power_w is None else max(*currents, reading.power_w / (phases * voltage), 0.0)
 
 
 def power_w(reading: MeterReading, voltage: float) -> float | None:
@@ -127,6 +132,8 @@ def judge(seen: Observation, previous: OutcomeState, reason: str, policy: Verify
     )
     if now < settled:
         return _waiting(previous, reason, "in force by time, waiting for the meter")
+    if _is_stale(seen, policy, now) and previous in SETTLED:
+        return Verdict(state=OutcomeState.APPLIED, reason=f"no meter reading for {policy.stale_s:g} s")
     return _by_meter(seen, previous, reason, policy, settled)
 
 
@@ -161,6 +168,11 @@ def _waiting(previous: OutcomeState, reason: str, why: str) -> Verdict:
     if previous in (OutcomeState.RECEIVED, OutcomeState.ACCEPTED, OutcomeState.APPLIED):
         return Verdict(state=OutcomeState.APPLIED, reason=why)
     return Verdict(state=previous, reason=reason)
+
+
+def _is_stale(seen: Observation, policy: VerifyPolicy, now: datetime) -> bool:
+    """True if a session runs and its meter has fallen silent."""
+    return seen.transaction and seen.reading is not None and now > seen.reading.at + timedelta(seconds=policy.stale_s)
 
 
 def _by_meter(
@@ -222,6 +234,8 @@ def conclude(state: OutcomeState, reason: str, tally: Tally) -> tuple[OutcomeSta
         return OutcomeState.FAILED, reason
     if state is OutcomeState.IDLE and tally.met:
         return OutcomeState.VERIFIED, f"met in {checks} readings while there was a load; then: {reason}"
+    if state is OutcomeState.APPLIED and tally.met:
+        return state, f"{reason}; met in {tally.met} readings before"
     if state in (OutcomeState.ACCEPTED, OutcomeState.APPLIED):
         return state, f"{reason}; no proof by meter until the end"
     return state, reason

@@ -139,3 +139,17 @@ class SchemaInvalid(WireError):
 
 class UnknownPayload(WireError):
     """A payload the 2.0b schema does not know, or another OpenADR version."""
+
+
+class SignatureInvalid(WireError):
+    """The XML signature does not prove who sent the message: such a message is not acted on (R514)."""
+
+    http_status = 403
+
+
+class SignatureMissing(SignatureInvalid):
+    """There is no XML signature at all; an edge that does not demand one may ``decode`` the message instead (R514)."""
+
+
+class Replayed(SignatureInvalid):
+    """Rightly signed, but not now: the time of sending is outside the window, or the nonce was used before (R514)."""

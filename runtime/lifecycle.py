@@ -6,6 +6,7 @@ in use, a database that does not answer, a certificate file) is one line of log,
 """
 
 import asyncio
+import gc
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from runtime.database import DatabaseError
 from runtime.logs import get_logger
 
 Ready = Callable[[], None]
+_COLLECT = (10_000, 20, 20)  # an exchange makes hundreds of objects and no cycles: look for them less often
 STOP_TIMEOUT_S = 10.0  # a part that has not stopped by then is left behind, so that the process ends
 
 _OPERATORS = (OSError, TlsError, DatabaseError, DBAPIError)  # faults of the surroundings, for the operator to mend
@@ -90,6 +92,9 @@ async def run(
 
 def run_process(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     """Run ``main`` on a uvloop event loop and return its exit code; a second Ctrl-C is not an error text."""
+    gc.collect()
+    gc.set_threshold(*_COLLECT)
+    gc.freeze()  # what was imported stays: every whole collection would look through it while the loop stands still
     try:
         return uvloop.run(main())
     except _OPERATORS as error:

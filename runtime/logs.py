@@ -11,13 +11,17 @@ import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TextIO
+from functools import lru_cache
+from itertools import count
+from json import JSONEncoder
+from secrets import randbits
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import FilteringBoundLogger, Processor
 
-from runtime.clock import new_id
+from runtime.clock import SystemClock
 
 Logger = FilteringBoundLogger
 
@@ -27,23 +31,48 @@ _URL_PASSWORD = re.compile(r"(://[^:/@\s]+:)[^@/\s]+(@)")
 _BEARER = re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]+", re.IGNORECASE)
 # Local variables stay out of traces: they hold keys and tokens.
 _TRACES = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
+_CLOCK = SystemClock()  # a line tells the time at which it is written, whatever clock the rest goes by
+_ENCODER = JSONEncoder(default=str)
 _MASK = "***"
 _NAME_KEY = "_logger"  # structlog takes no initial value called "logger"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_references = count(randbits(64))
+_generation = 0  # counts the calls of ``configure``
 _CHATTY = ("aiosqlite", "alembic", "asyncio", "ocpp", "sqlalchemy", "websockets", "aiohttp.access")
+
+
+class _Named:
+    """A logger that is set up at its first line after each ``configure``, not anew at every line."""
+
+    __slots__ = ("_bound", "_generation", "_name")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._generation = -1
+        self._bound: Any = None
+
+    def __getattr__(self, method: str) -> Any:
+        if self._generation != _generation or not structlog.is_configured():
+            self._bound = structlog.get_logger(**{_NAME_KEY: self._name}).bind()
+            self._generation = _generation
+        return getattr(self._bound, method)
 
 
 def get_logger(name: str) -> Logger:
     """Return a logger whose lines carry ``logger=name``; safe to call at import, configured later."""
-    logger: Logger = structlog.get_logger(**{_NAME_KEY: name})
-    return logger
+    return cast(Logger, _Named(name))
 
 
 def new_reference() -> str:
     """Make a reference id, bind it to this task's log lines, and return it."""
-    reference = new_id("ref")
+    reference = _make_reference()
     _reference.set(reference)
     return reference
+
+
+def _make_reference() -> str:
+    """Count on from a random number: as unique as a random one and cheaper, and a reference is no secret."""
+    return f"ref-{next(_references) % 2**64:016x}"
 
 
 def current_reference() -> str:
@@ -54,7 +83,7 @@ def current_reference() -> str:
 @contextmanager
 def bound_reference(reference: str | None = None) -> Iterator[str]:
     """Bind ``reference`` (a new one if ``None``) for the block, then restore the one before."""
-    token = _reference.set(new_id("ref") if reference is None else reference)
+    token = _reference.set(_make_reference() if reference is None else reference)
     try:
         yield _reference.get()
     finally:
@@ -67,16 +96,16 @@ def configure(level: str = "info", json: bool = True, stream: TextIO | None = No
         raise ValueError(f"log level {level!r}: use one of {', '.join(LEVELS).lower()}")
     number = logging.getLevelNamesMapping()[level.upper()]
     out = sys.stderr if stream is None else stream
+    global _generation
+    _generation += 1
     common: list[Processor] = [
         _add_facts,
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
         *([_TRACES] if json else []),
         mask_secrets,
     ]
     last: list[Processor] = (
-        [structlog.processors.JSONRenderer(default=str)]
+        [_render]
         if json
         else [
             structlog.dev.ConsoleRenderer(
@@ -85,7 +114,7 @@ def configure(level: str = "info", json: bool = True, stream: TextIO | None = No
         ]
     )
     structlog.configure(
-        processors=[*common, *last],
+        processors=[_json_line] if json else [*common, *last],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=False,
@@ -111,26 +140,58 @@ def _configure_stdlib(number: int, out: TextIO, common: list[Processor], last: l
 def mask_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace the values of secret-sounding keys, and passwords and bearer tokens inside texts."""
     for key, value in event.items():
-        event[key] = _masked(key, value)
+        masked = _masked(key, value)
+        if masked is not value:
+            event[key] = masked
     return event
 
 
 def _masked(key: str, value: Any) -> Any:
+    if isinstance(value, str):
+        return _MASK if value and _is_secret(key) else _masked_text(value)
     if isinstance(value, dict):
-        return {inner: _masked(str(inner), item) for inner, item in value.items()}
+        return {inner: _masked(key if _is_secret(key) else str(inner), item) for inner, item in value.items()}
     if isinstance(value, list | tuple):
         return [_masked(key, item) for item in value]
-    if _SECRET_KEY.search(key) and value not in (None, "", True, False):
-        return _MASK
-    if isinstance(value, str):
-        return _BEARER.sub(rf"\1 {_MASK}", _URL_PASSWORD.sub(rf"\g<1>{_MASK}\2", value))
-    return value
+    if value is None or value is True or value is False or not _is_secret(key):
+        return value
+    return _MASK
+
+
+@lru_cache(maxsize=1000)
+def _is_secret(key: str) -> bool:
+    return _SECRET_KEY.search(key) is not None
+
+
+def _masked_text(text: str) -> str:
+    """Mask passwords in URLs and tokens behind their scheme; most texts have neither and are only looked through."""
+    if "://" in text:
+        text = _URL_PASSWORD.sub(rf"\g<1>{_MASK}\2", text)
+    lowered = text.lower()
+    if "bearer" in lowered or "basic" in lowered:
+        text = _BEARER.sub(rf"\1 {_MASK}", text)
+    return text
+
+
+def _render(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    """Write one line of JSON; what has no JSON form is written as its text."""
+    return _ENCODER.encode(event)
+
+
+def _json_line(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
+    """Do in one step what the processors of the other way do one by one: there is a line for almost every request."""
+    _add_facts(logger, method, event)
+    structlog.processors.add_log_level(logger, method, event)
+    if "exc_info" in event:
+        _TRACES(logger, method, event)
+    return _render(logger, method, mask_secrets(logger, method, event))
 
 
 def _add_facts(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Add the logger's name and the reference bound here."""
+    """Add the logger's name, the instant and the reference bound here."""
     if name := event.pop(_NAME_KEY, None):
         event["logger"] = name
     if reference := _reference.get():
         event.setdefault("ref", reference)
+    event["at"] = _CLOCK.now().replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
     return event

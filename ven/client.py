@@ -35,7 +35,7 @@ from ven.model import (
 )
 from ven.session import Session
 from ven.settings import VenSettings
-from ven.state import VenStore
+from ven.state import Beside, VenStore
 from ven.transport import Answer, ExchangeFailed, HttpTransport, Transport
 
 MAX_WAIT_S = 30.0  # waits are cut to this, so that a step of the wall clock is noticed
@@ -147,10 +147,12 @@ class VenClient:
         opt_type: OptType,
         reason: str,
         now: datetime,
+        beside: Beside[str] | None = None,
     ) -> str:
         """Owe an oadrCreateOpt for some resources of an event and return its optID once it is durable.
 
-        '' means that the event was sent with ``never`` (R206). Raises ``NotRegistered``, ``InvalidId``.
+        '' means that the event was sent with ``never`` (R206). ``beside`` is written in the same transaction and is
+        given the optID. Raises ``NotRegistered``, ``InvalidId``.
         """
 
         def owe(state: State) -> tuple[State, str]:
@@ -165,7 +167,7 @@ class VenClient:
                 new_id=self._new_id,
             )
 
-        opt_id = await self._store.transact(owe)
+        opt_id = await self._store.transact(owe, beside)
         self.wake()
         return opt_id
 

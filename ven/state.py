@@ -6,7 +6,7 @@ anew, because nobody can know how much of it happened.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Self, TypeVar
@@ -26,7 +26,10 @@ K = TypeVar("K", str, int)
 V = TypeVar("V")
 R = TypeVar("R")
 
-__all__ = ["MIGRATIONS", "VERSION_TABLE", "VenStore", "metadata"]
+Beside = Callable[[AsyncConnection, R], Awaitable[None]]
+"""What a caller writes on the same database in the same transaction; it is given the result of the change."""
+
+__all__ = ["MIGRATIONS", "VERSION_TABLE", "Beside", "VenStore", "metadata"]
 
 
 class VenStore:
@@ -56,20 +59,23 @@ class VenStore:
         """The state last seen, without asking the database: for status displays."""
         return self._state
 
-    async def transact(self, change: Callable[[State], tuple[State, R]]) -> R:
-        """Apply ``change`` to the state and commit what differs; return its second result.
+    async def transact(self, change: Callable[[State], tuple[State, R]], beside: Beside[R] | None = None) -> R:
+        """Apply ``change`` to the state and commit what differs, ``beside`` included; return its second result.
 
-        ``change`` must be pure. If it raises, or the commit fails, nothing has changed and the exception goes on.
+        ``change`` must be pure. If it or ``beside`` raises, or the commit fails, nothing has changed and the exception
+        goes on.
         """
         async with self._lock:
             old = await self._loaded()
             new, result = change(old)
             writes = _differences(old, new)
-            if writes:
+            if writes or beside is not None:
                 self._current = False
                 async with self._engine.begin() as connection:
                     for statement in writes:
                         await connection.execute(statement)
+                    if beside is not None:
+                        await beside(connection, result)
                 self._current = True
             self._state = new
             return result

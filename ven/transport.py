@@ -78,6 +78,9 @@ class HttpTransport:
             return await self._post(self._base + PATH.format(service=service.value), body)
         except aiohttp.ClientSSLError as error:
             raise ExchangeFailed(Failure.IDENTITY, f"TLS: {error}") from error
+        except aiohttp.ClientConnectorError as error:
+            detail = f"cannot connect to {error.host}:{error.port}: {error.strerror or error.os_error}"
+            raise ExchangeFailed(Failure.UNREACHABLE, detail) from error
         except TimeoutError as error:
             raise ExchangeFailed(Failure.UNREACHABLE, f"no answer within {self._timeout.total} s") from error
         except (aiohttp.ClientError, OSError) as error:

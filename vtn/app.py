@@ -99,6 +99,7 @@ class Application:
         await self.outbox.look_around()
         self._loops = [
             asyncio.create_task(self.outbox.watch(self.clock), name="watch"),
+            asyncio.create_task(self.outbox.ahead(self.clock), name="ahead"),
             asyncio.create_task(self.outbox.write_on(self.clock), name="deliveries"),
             asyncio.create_task(self.outbox.keep_seen(self.clock), name="seen"),
         ]

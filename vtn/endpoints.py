@@ -7,9 +7,11 @@ and the normal answer, also for errors. Every answer carries the reference id of
 import zlib
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Protocol
 
 from aiohttp import web
+from prometheus_client import Counter
 
 from openadr.errors import OadrError, WireError
 from openadr.exchange import CONTENT_TYPE, PATH, Service, check_service, error_reply_to, ven_id_of
@@ -31,6 +33,9 @@ _CONTENT_TYPES = frozenset({"application/xml", "application/xml;charset=utf-8"})
 _KNOWN_PEERS = 100_000  # certificates remembered by their bytes, about 1.5 kB each
 _KNOWN_POLLS = 50_000  # polls remembered by their bytes
 _POLL_BYTES = 2_000  # longer ones are decoded each time
+_STORED_BYTES = 6_000  # longer answers are compressed; must be below 65,536, what one stored block holds
+_GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # RFC 1952: deflate, no name, no time, unknown system
+_ZLIB_HEAD = b"\x78\x01"  # RFC 1950: deflate, 32 kB window, fastest
 log = get_logger(__name__)
 
 
@@ -84,14 +89,16 @@ class Endpoints:
         self._max_body_bytes = max_body_bytes
         self._renderer = Renderer()
         self._peers: dict[bytes, str] = {}
-        self._empty: dict[str, bytes] = {}
+        self._empty: dict[tuple[str, str | None], bytes] = {}  # by venID and coding
+        self._answered: dict[tuple[type[Message], int], Counter] = {}
         self._polls: dict[bytes, Poll] = {}  # a VEN's poll is the same bytes each time; decoding is pure
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         reference = new_reference()
+        coding = _coding(request.headers.get("Accept-Encoding", ""))
         try:
-            body = await self._answer(request)
+            body = await self._answer(request, coding)
         except Refusal as refusal:
             log.warning("refused", status=refusal.status, detail=refusal.text, peer=request.remote)
             return self._text(request, refusal.status, refusal.text, reference)
@@ -101,11 +108,10 @@ class Endpoints:
         except Exception as error:
             log.error("request failed", path=request.raw_path, peer=request.remote, exc_info=error)
             return self._text(request, 500, f"internal error, reference {reference}", reference)
-        headers = {REFERENCE_HEADER: reference}
-        coding = _coding(request.headers.get("Accept-Encoding", ""))
+        headers = {REFERENCE_HEADER: reference, "Content-Type": CONTENT_TYPE}
         if coding is not None:
-            body, headers["Content-Encoding"] = _compress(body, coding), coding
-        return web.Response(body=body, content_type=CONTENT_TYPE, headers=headers)
+            headers["Content-Encoding"] = coding
+        return web.Response(body=body, headers=headers)
 
     def _text(self, request: web.BaseRequest, status: int, text: str, reference: str) -> web.Response:
         self._metrics.refused.labels(str(status)).inc()
@@ -114,7 +120,7 @@ class Endpoints:
             response.force_close()
         return response
 
-    async def _answer(self, request: web.BaseRequest) -> bytes:
+    async def _answer(self, request: web.BaseRequest, coding: str | None) -> bytes:
         service = _service(request)
         _check_content_type(request)
         data = await self._body(request)
@@ -125,11 +131,12 @@ class Endpoints:
             try:
                 message = self._decode(data, service)
             except OadrError as error:
-                return self._meaningless(data, error, peer)
+                return _coded(self._meaningless(data, error, peer), coding)
         self._memory.seen(peer, now)
         if isinstance(message, Poll) and self._memory.quiet(peer, message.ven_id, now):
-            return self._nothing(message.ven_id)
-        return await self._serve(message, peer, now)
+            return self._nothing(message.ven_id, coding)
+        reply = await self._serve(message, peer, now)
+        return self._nothing(reply, coding) if isinstance(reply, str) else _coded(self._renderer.encode(reply), coding)
 
     def _decode(self, data: bytes, service: Service) -> Message:
         message = decode(data, max_bytes=self._max_body_bytes)
@@ -149,30 +156,34 @@ class Endpoints:
         self._log(known.kind, reply, peer, known.ven_id)
         return self._renderer.encode(reply)
 
-    def _nothing(self, ven_id: str) -> bytes:
+    def _nothing(self, ven_id: str, coding: str | None) -> bytes:
         self._metrics.empty_polls.inc()
-        body = self._empty.get(ven_id)
+        body = self._empty.get((ven_id, coding))
         if body is None:
-            body = self._empty[ven_id] = self._renderer.encode(empty(ven_id))
+            body = self._empty[ven_id, coding] = _coded(self._renderer.encode(empty(ven_id)), coding, small=True)
         return body
 
-    async def _serve(self, message: Message, peer: str, now: datetime) -> bytes:
+    async def _serve(self, message: Message, peer: str, now: datetime) -> Message | str:
+        """Return the reply, or the venID of a VEN for which nothing waits."""
         reply: Message | None = None
         if isinstance(message, Poll | RequestEvent):
             reply = await self._memory.distribute(peer, message, now)
             if reply is None and isinstance(message, Poll) and self._memory.quiet(peer, message.ven_id, now):
-                return self._nothing(message.ven_id)
+                return message.ven_id
         elif isinstance(message, CreatePartyRegistration):
             await self._memory.write_deliveries()  # a new registration makes events due again: in this order
         if reply is None:
             reply = await handle(self._store, message, peer, now, self._desk)
         self._log(type(message), reply, peer, ven_id_of(message))
-        return self._renderer.encode(reply)
+        return reply
 
     def _log(self, kind: type[Message], reply: Message, peer: str, ven_id: str | None) -> None:
         response = getattr(reply, "response", None)
         code = 200 if response is None else int(response.response_code)
-        self._metrics.answered.labels(kind.__name__, str(code)).inc()
+        counter = self._answered.get((kind, code))
+        if counter is None:
+            counter = self._answered[kind, code] = self._metrics.answered.labels(kind.__name__, str(code))
+        counter.inc()
         facts = {"request": f"oadr{kind.__name__}", "reply": f"oadr{type(reply).__name__}", "code": code}
         if isinstance(reply, DistributeEvent):
             facts["events"] = len(reply.events)
@@ -200,6 +211,11 @@ class Endpoints:
         limit = self._max_body_bytes
         if (request.content_length or 0) > limit:
             raise Refusal(413, f"the body exceeds {limit} bytes")
+        if request.content.is_eof():  # came with the headers, as a poll does; without a length it may still be too long
+            data = request.content.read_nowait(-1)
+            if len(data) > limit:
+                raise Refusal(413, f"the body exceeds {limit} bytes")
+            return data
         parts: list[bytes] = []
         size = 0
         while chunk := await request.content.readany():
@@ -227,6 +243,7 @@ def _check_content_type(request: web.BaseRequest) -> None:
         raise Refusal(406, "Content-Encoding is not understood on requests")
 
 
+@lru_cache(maxsize=1000)
 def _coding(accepted: str) -> str | None:
     """Return the coding to use; one that is asked for must be used (section 1.4)."""
     if not accepted:
@@ -241,6 +258,18 @@ def _coding(accepted: str) -> str | None:
     return None
 
 
-def _compress(body: bytes, coding: str) -> bytes:
-    packer = zlib.compressobj(wbits=31 if coding == "gzip" else 15)
-    return packer.compress(body) + packer.flush()
+def _coded(body: bytes, coding: str | None, *, small: bool = False) -> bytes:
+    """Put a body into a coding; short ones are stored in it as they are unless they are wanted ``small``.
+
+    Compressing 2 kB costs more than all the rest of an answer with an event and saves one packet.
+    """
+    if coding is None:
+        return body
+    if small or len(body) > _STORED_BYTES:
+        packer = zlib.compressobj(1, wbits=31 if coding == "gzip" else 15)
+        return packer.compress(body) + packer.flush()
+    size = len(body)
+    block = b"\x01" + size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little") + body  # RFC 1951, 3.2.4
+    if coding == "gzip":
+        return _GZIP_HEAD + block + zlib.crc32(body).to_bytes(4, "little") + size.to_bytes(4, "little")
+    return _ZLIB_HEAD + block + zlib.adler32(body).to_bytes(4, "big")

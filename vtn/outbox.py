@@ -2,8 +2,9 @@
 life.
 
 Rule: the database decides, this only remembers. What is remembered of a VEN is dropped by every commit that touches
-it; what other processes change shows in the change counter, read every second. A hand-out is written within half a
-second; one lost with the process is repeated, which VENs must bear anyway.
+it; what other processes change shows in the change counter, read every second. VENs are read together: those that ask
+while a reading runs share the next one, and those that were dropped come along before they ask. A hand-out is written
+within half a second; one lost with the process is repeated, which VENs must bear anyway.
 """
 
 import asyncio
@@ -12,27 +13,34 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from openadr.errors import OadrError
 from openadr.messages import DistributeEvent, Poll, RequestEvent
 from openadr.model import Event
 from openadr.timeline import next_change
 from runtime.logs import get_logger
 from vtn.services.context import Desk
-from vtn.services.dispatch import identify
-from vtn.services.events import after, fresh, hand_out, payload
-from vtn.services.polling import Turn, Waiting, look, quiet_until, turn
-from vtn.store.rows import Assignment, Delivery, Ven
+from vtn.services.events import addressed, after, fresh, hand_out, stamped
+from vtn.services.polling import Turn, Waiting, look, quiet_until, repeats, turn
+from vtn.store.decoded import Version
+from vtn.store.rows import Assignment, Delivery
 from vtn.store.store import Store
 
 WATCH_S = 1.0  # how late another process may learn of an event; a tenth of the usual poll interval
 FLUSH_S = 0.5  # how old an unwritten hand-out may be
 SEEN_S = 5.0  # how old last_seen in the database may be
-FRESH = timedelta(seconds=2)  # events are handed out from memory this long; an answer may have reached another process
+AHEAD_S = 0.05  # how long VENs are gathered before they are read ahead; far less than a poll interval
+FRESH = timedelta(seconds=2)  # after this an answer may have reached another process: read again before repeating
+TOGETHER = 200  # VENs in one set of queries: the loop stands still for about 5 ms
+REMEMBERED = 100_000  # VENs, about 2 kB each with an event
+SETS = 1_000  # different sets of events that VENs have at one time
 log = get_logger(__name__)
 
 
 class Sleeper(Protocol):
     """The part of a clock that the loops need."""
+
+    def now(self) -> datetime:
+        """Return the present instant."""
+        ...
 
     async def sleep(self, seconds: float) -> None:
         """Return when ``seconds`` s have passed."""
@@ -40,8 +48,8 @@ class Sleeper(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Payload:
-    """The events of a VEN as made at ``since``, the same until a status changes."""
+class _Stamped:
+    """Events as made at ``since`` but for their targets, the same until a status changes."""
 
     events: tuple[Event, ...]
     since: datetime
@@ -52,49 +60,99 @@ class _Payload:
         return self.since <= now and (self.until is None or now < self.until)
 
 
-def _payload(assignments: tuple[Assignment, ...], now: datetime) -> _Payload:
-    events = payload(fresh(assignments, now), now)
-    return _Payload(events, now, next_change(events, now))
+class _Payloads:
+    """Payloads for VENs; those that have the same events share all but the targets."""
+
+    def __init__(self) -> None:
+        self._stamped: dict[tuple[Version, ...], _Stamped] = {}
+
+    def __call__(self, assignments: tuple[Assignment, ...], now: datetime) -> tuple[Event, ...]:
+        """Return the payload of the VEN with these events."""
+        due = fresh(assignments, now)
+        key = tuple((each.stored.event_id, each.stored.modification_number, each.stored.modified_at) for each in due)
+        known = self._stamped.get(key)
+        if known is None or not known.holds(now):
+            events = stamped(tuple(each.stored for each in due), now)
+            known = _Stamped(events, now, next_change(events, now))
+            if len(self._stamped) >= SETS:
+                self._stamped.clear()
+            self._stamped[key] = known
+        return addressed(known.events, due)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
     """A registered VEN and what waits for it, as read at ``read_at``."""
 
-    ven: Ven
+    ven_id: str
     waiting: Waiting
-    payload: _Payload
     read_at: datetime
     quiet_until: datetime | None  # nothing is due before; None: not before something changes
+
+
+class _Reading:
+    """One reading of many VENs: gathers until it begins, then notes what commits change in the meantime."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+        self.fingerprints: dict[str, None] = {}
+        self.outdated: set[str] = set()  # venIDs that have changed since it began
+        self.void = False  # everything may have changed
+        self.task: asyncio.Task[dict[str, _Known]] | None = None
+
+    def serves(self, fingerprint: str, ven_id: str) -> bool:
+        """True if a poll that comes now may be answered with what is being read."""
+        return fingerprint in self.fingerprints and not self.void and ven_id not in self.outdated
 
 
 class Outbox:
     """What this process remembers about its VENs."""
 
-    def __init__(self, store: Store, desk: Desk) -> None:
+    def __init__(self, store: Store, desk: Desk, *, remembered: int = REMEMBERED) -> None:
         self._store = store
+        self._remembered = remembered
         self._desk = desk
+        self._alone = store.engine.dialect.name == "sqlite"  # one process serves a file
         self._known: dict[str, _Known] = {}  # by fingerprint
         self._fingerprints: dict[str, str] = {}  # by venID
-        self._epoch = 0  # moves with every change, so that what was read before it is not remembered after it
+        self._gathering: _Reading | None = None
+        self._running: _Reading | None = None
+        self._one_reading = asyncio.Lock()
+        self._dropped: dict[str, None] = {}  # fingerprints of VENs that will ask again
+        self._to_read_ahead = asyncio.Event()
+        self._payloads = _Payloads()
         self._unwritten: list[Delivery] = []
         self._writing = asyncio.Lock()  # who reads after writing must not read in the middle of it
         self._seen: dict[str, datetime] = {}  # by fingerprint
         self._foreign: int | None = None
         store.listen(self.forget)
 
+    def __len__(self) -> int:
+        """Return how many VENs are remembered."""
+        return len(self._known)
+
     def forget(self, ven_ids: frozenset[str]) -> None:
         """Drop what is remembered of these VENs."""
-        self._epoch += 1
+        if self._running is not None:
+            self._running.outdated |= ven_ids
         for ven_id in ven_ids:
             fingerprint = self._fingerprints.pop(ven_id, None)
-            if fingerprint is not None:
-                self._known.pop(fingerprint, None)
+            if fingerprint is not None and self._known.pop(fingerprint, None) is not None:
+                self._dropped[fingerprint] = None
+        if self._dropped:
+            self._to_read_ahead.set()
+
+    def _forget_all(self) -> None:
+        if self._running is not None:
+            self._running.void = True
+        self._known.clear()
+        self._fingerprints.clear()
+        self._dropped.clear()
 
     def quiet(self, fingerprint: str, ven_id: str, now: datetime) -> bool:
         """True if this VEN is known to be registered and to have nothing waiting: its poll is answered at once."""
         known = self._known.get(fingerprint)
-        if known is None or known.ven.ven_id != ven_id:
+        if known is None or known.ven_id != ven_id:
             return False
         return known.quiet_until is None or now < known.quiet_until
 
@@ -106,37 +164,98 @@ class Outbox:
         reply_to, reply_limit = "", None
         if isinstance(request, RequestEvent):
             reply_to, reply_limit = request.request_id, request.reply_limit
-        elif turn(known.waiting, now) is not Turn.EVENTS:
-            return None
+        else:
+            whose = turn(known.waiting, now)
+            if whose is not Turn.EVENTS:
+                if whose is not Turn.NOTHING:
+                    await self.write_deliveries()  # the services see only what is written
+                return None
         assignments = known.waiting.assignments
-        made_up = known.payload if known.payload.holds(now) else _payload(assignments, now)
-        reply, made = hand_out(assignments, made_up.events, now, self._desk, reply_to=reply_to, reply_limit=reply_limit)
-        self._unwritten += made
-        if self._known.get(fingerprint) is known and (made or made_up is not known.payload):
-            waiting = replace(known.waiting, assignments=after(assignments, made)) if made else known.waiting
-            self._known[fingerprint] = replace(
-                known, waiting=waiting, payload=made_up, quiet_until=quiet_until(waiting)
-            )
+        events = self._payloads(assignments, now)
+        reply, made = hand_out(assignments, events, now, self._desk, reply_to=reply_to, reply_limit=reply_limit)
+        if made:
+            self._unwritten += made
+            if self._running is not None:
+                self._running.outdated.add(known.ven_id)  # it may have begun before this
+            if self._known.get(fingerprint) is known:
+                waiting = replace(known.waiting, assignments=after(assignments, made))
+                self._known[fingerprint] = _Known(
+                    ven_id=known.ven_id, waiting=waiting, read_at=known.read_at, quiet_until=quiet_until(waiting)
+                )
         return reply
 
     async def _recall(self, fingerprint: str, request: Poll | RequestEvent, now: datetime) -> _Known | None:
         known = self._known.get(fingerprint)
-        if known is not None and known.ven.ven_id == request.ven_id and now - known.read_at < FRESH:
-            return known
-        await self.write_deliveries()
-        epoch = self._epoch
-        async with self._store.read() as tx:
+        if known is None or known.ven_id != request.ven_id or not self._current(known, request, now):
+            reading = self._running
+            if reading is None or not reading.serves(fingerprint, request.ven_id):
+                reading = self._gather(now)
+                reading.fingerprints[fingerprint] = None
+            assert reading.task is not None  # noqa: S101  set where it is made
+            read = (await asyncio.shield(reading.task)).get(fingerprint)
+            known = self._known.get(fingerprint, read)  # the same VEN may have been handed events since
+        return None if known is None or known.ven_id != request.ven_id else known
+
+    def _current(self, known: _Known, request: Poll | RequestEvent, now: datetime) -> bool:
+        """True if a reply may be made from memory: it is fresh, or a first hand-out that nobody else can have made."""
+        if now - known.read_at < FRESH:
+            return True
+        return self._alone and isinstance(request, Poll) and not repeats(known.waiting, now)
+
+    def _gather(self, now: datetime) -> _Reading:
+        """Return the reading that has not begun yet."""
+        reading = self._gathering
+        if reading is None or (reading.task is not None and reading.task.done()):
+            reading = self._gathering = _Reading(now)
+            reading.task = asyncio.create_task(self._read(reading), name="read VENs")
+        reading.now = max(reading.now, now)
+        return reading
+
+    async def _read(self, reading: _Reading) -> dict[str, _Known]:
+        async with self._one_reading:
+            self._gathering, self._running = None, reading
+            while self._dropped and len(reading.fingerprints) < TOGETHER:
+                reading.fingerprints[self._dropped.popitem()[0]] = None
+            for fingerprint in reading.fingerprints:
+                self._dropped.pop(fingerprint, None)
             try:
-                ven = identify(await tx.vens.by_fingerprint(fingerprint), request)
-            except OadrError:
-                return None
-            waiting = await look(tx, ven.ven_id, now)
-        made_up = _payload(waiting.assignments, now)
-        known = _Known(ven=ven, waiting=waiting, read_at=now, quiet_until=quiet_until(waiting), payload=made_up)
-        if epoch == self._epoch:
-            self._known[fingerprint] = known
-            self._fingerprints[ven.ven_id] = fingerprint
-        return known
+                await self.write_deliveries()
+                found = await self._look(tuple(reading.fingerprints), reading.now)
+            finally:
+                self._running = None
+            for fingerprint, known in found.items():
+                if not reading.void and known.ven_id not in reading.outdated:
+                    self._remember(fingerprint, known)
+            return found
+
+    async def _look(self, fingerprints: tuple[str, ...], now: datetime) -> dict[str, _Known]:
+        """Read registered VENs and what waits for them, by fingerprint."""
+        found: dict[str, _Known] = {}
+        async with self._store.read() as tx:
+            for start in range(0, len(fingerprints), TOGETHER):
+                ven_ids = await tx.vens.registered(fingerprints[start : start + TOGETHER])
+                waiting = await look(tx, tuple(ven_ids.values()), now)
+                for fingerprint, ven_id in ven_ids.items():
+                    waits = waiting[ven_id]
+                    found[fingerprint] = _Known(
+                        ven_id=ven_id, waiting=waits, read_at=now, quiet_until=quiet_until(waits)
+                    )
+        return found
+
+    def _remember(self, fingerprint: str, known: _Known) -> None:
+        if fingerprint not in self._known and len(self._known) >= self._remembered:
+            oldest = next(iter(self._known))
+            self._fingerprints.pop(self._known.pop(oldest).ven_id, None)
+        self._known[fingerprint] = known
+        self._fingerprints[known.ven_id] = fingerprint
+
+    async def read_ahead(self, now: datetime) -> None:
+        """Read VENs that were dropped, before they ask."""
+        self._to_read_ahead.clear()
+        while self._dropped:
+            task = self._gather(now).task
+            assert task is not None  # noqa: S101  set where it is made
+            await task
 
     def seen(self, fingerprint: str, now: datetime) -> None:
         """Note a sign of life; written in batches."""
@@ -172,14 +291,22 @@ class Outbox:
         """Forget everything if another process has moved the change counter."""
         foreign = await self._store.changes() - self._store.announced
         if self._foreign is not None and foreign != self._foreign:
-            self._epoch += 1
-            self._known.clear()
-            self._fingerprints.clear()
+            self._forget_all()
         self._foreign = foreign
 
     async def watch(self, clock: Sleeper) -> None:
         """Look around for ever."""
         await _every(WATCH_S, clock, self.look_around)
+
+    async def ahead(self, clock: Sleeper) -> None:
+        """Read ahead for ever."""
+
+        async def read_ahead() -> None:
+            await self.read_ahead(clock.now())
+
+        while True:
+            await self._to_read_ahead.wait()
+            await _once(AHEAD_S, clock, read_ahead)
 
     async def write_on(self, clock: Sleeper) -> None:
         """Write hand-outs for ever."""
@@ -192,8 +319,12 @@ class Outbox:
 
 async def _every(seconds: float, clock: Sleeper, action: Callable[[], Awaitable[None]]) -> None:
     while True:
-        await clock.sleep(seconds)
-        try:
-            await action()
-        except Exception as error:
-            log.warning("will be tried again", action=action.__name__, exc_info=error)
+        await _once(seconds, clock, action)
+
+
+async def _once(seconds: float, clock: Sleeper, action: Callable[[], Awaitable[None]]) -> None:
+    await clock.sleep(seconds)
+    try:
+        await action()
+    except Exception as error:
+        log.warning("will be tried again", action=action.__name__, exc_info=error)

@@ -1,4 +1,4 @@
-"""Messages to bytes, with each event rendered once per VEN, version and status.
+"""Messages to bytes, with each event rendered once per version and status for all the VENs that have it.
 
 Rule: joining rendered parts gives the same message as encoding the whole; the cache is bounded and never wrong, only
 smaller or larger.
@@ -8,18 +8,18 @@ from collections import OrderedDict
 
 from openadr.messages import DistributeEvent, Message
 from openadr.model import Event, EventStatus
-from openadr.wire import encode, encode_event, join_distribute
+from openadr.wire import EventFrame, encode, encode_frame, join_distribute
 
-CACHED_EVENTS = 20_000  # about 2 kB each
-_Key = tuple[str, int, EventStatus, tuple[str, ...]]
+CACHED_EVENTS = 5_000  # about 2 kB each
+_Key = tuple[str, int, EventStatus]
 
 
 class Renderer:
-    """An encoder that remembers events."""
+    """An encoder that remembers events but for their targets, which differ from VEN to VEN."""
 
     def __init__(self, size: int = CACHED_EVENTS) -> None:
         self._size = size
-        self._events: OrderedDict[_Key, bytes] = OrderedDict()
+        self._frames: OrderedDict[_Key, EventFrame] = OrderedDict()
 
     def encode(self, message: Message) -> bytes:
         """Return the payload of a message."""
@@ -29,21 +29,16 @@ class Renderer:
             message.request_id,
             message.vtn_id,
             message.response,
-            [self._event(each) for each in message.events],
+            [self._frame(each).around(each.target) for each in message.events],
             created=message.events[0].descriptor.created_date_time,
         )
 
-    def _event(self, event: Event) -> bytes:
+    def _frame(self, event: Event) -> EventFrame:
         described = event.descriptor
-        key = (
-            described.event_id,
-            described.modification_number,
-            described.event_status,
-            event.target.ven_ids,
-        )
-        known = self._events.get(key)
+        key = (described.event_id, described.modification_number, described.event_status)
+        known = self._frames.get(key)
         if known is None:
-            known = self._events[key] = encode_event(event)
-            if len(self._events) > self._size:
-                self._events.popitem(last=False)
+            known = self._frames[key] = encode_frame(event)
+            if len(self._frames) > self._size:
+                self._frames.popitem(last=False)
         return known

@@ -43,8 +43,12 @@ OPERATIONS = (
         method="get",
         path="/outcomes",
         summary="What events came to, by meter",
-        answers={200: list[OutcomeBody]},
-        query=(("eventID", "Only this event's; without it all"),),
+        answers={200: list[OutcomeBody], 400: ProblemBody, 404: ProblemBody},
+        query=(
+            ("eventID", "Only this event's, at every charger; without it a page of all, latest start first"),
+            ("limit", "Rows a page, 1 to 10000; 1000 if absent"),
+            ("cursor", "From the Link header (rel=next) of the page before"),
+        ),
     ),
     Operation(
         method="get",

@@ -3,8 +3,11 @@
 Rule: a route reads, checks and copies; decisions are made in the core. What is shown was durable before it is shown.
 """
 
+import base64
 from datetime import timedelta
+from urllib.parse import urlencode
 
+import msgspec
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
@@ -14,12 +17,15 @@ from bridge.overrides import OverrideRefused, UnknownEvent
 from bridge.resources import Resource
 from bridge.store import BridgeStore, Outcome
 from bridge.store.records import Phase
+from bridge.store.repository import OutcomeKey
 from bridge.supervisor import Supervisor
 from bridge.target import LimitTarget
 from runtime.clock import Clock
 from runtime.http import HealthCheck, Problem, bearer_auth, errors, health_routes, json_body, json_response
 
 OPEN_PATHS = frozenset({"/health"})
+DEFAULT_PAGE = 1000  # outcomes a page: an event of a thousand chargers
+LARGEST_PAGE = 10_000  # a few MB of JSON
 
 
 class Api:
@@ -82,14 +88,22 @@ class Api:
         return json_response(rows)
 
     async def outcomes(self, request: web.Request) -> web.Response:
-        """GET /outcomes?eventID=."""
+        """GET /outcomes?eventID=, or a page of all with limit and cursor; Link names the next page (RFC 8288)."""
         event_id = request.query.get("eventID")
-        found = await self._store.outcomes(event_id=event_id)
-        if event_id is not None and not found:
-            raise Problem(404, f"event {event_id} is not known at any charger here", title="Unknown event")
-        told = await self._store.opts()
+        headers: dict[str, str] = {}
+        if event_id is not None:
+            found = await self._store.outcomes(event_id=event_id)
+            if not found:
+                raise Problem(404, f"event {event_id} is not known at any charger here", title="Unknown event")
+        else:
+            limit, after = _limit(request.query.get("limit")), _cursor(request.query.get("cursor"))
+            found = await self._store.outcome_page(after, limit)
+            if len(found) == limit:
+                query = urlencode({"limit": limit, "cursor": _cursor_of(found[-1])})
+                headers["Link"] = f'<{PREFIX}/outcomes?{query}>; rel="next"'
+        told = await self._store.opts({each.event_id for each in found})
         means = await self._means_so_far(found)
-        return json_response(
+        answer = json_response(
             [
                 bodies.outcome_body(
                     each,
@@ -99,6 +113,8 @@ class Api:
                 for each in found
             ]
         )
+        answer.headers.update(headers)
+        return answer
 
     async def _means_so_far(self, outcomes: tuple[Outcome, ...]) -> dict[tuple[str, str], float]:
         """Return the mean kW of running events until now; one query for each group with the same start."""
@@ -165,6 +181,31 @@ class Api:
     async def openapi(self, _request: web.Request) -> web.Response:
         """GET /openapi.json."""
         return json_response(self._document)
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_PAGE
+    if not (text.isascii() and text.isdecimal() and len(text) <= 6 and 1 <= int(text) <= LARGEST_PAGE):
+        raise Problem(400, f"limit: a whole number from 1 to {LARGEST_PAGE}", title="Invalid query")
+    return int(text)
+
+
+def _cursor(text: str | None) -> OutcomeKey | None:
+    if text is None:
+        return None
+    try:
+        key: OutcomeKey = msgspec.json.decode(base64.urlsafe_b64decode(text), type=OutcomeKey)
+        if key[0].tzinfo is not None:
+            return key
+    except (ValueError, msgspec.DecodeError):
+        pass
+    raise Problem(400, "cursor: not one that this API gave", title="Invalid query")
+
+
+def _cursor_of(outcome: Outcome) -> str:
+    key = (outcome.effective_start, outcome.event_id, outcome.resource_id)
+    return base64.urlsafe_b64encode(msgspec.json.encode(key)).decode()
 
 
 def _translate(error: Exception) -> Problem | None:

@@ -11,7 +11,6 @@ import ssl
 from collections.abc import Iterable
 from typing import Any
 
-import structlog
 from aiohttp import WSCloseCode, WSMsgType, web
 from prometheus_client import CollectorRegistry
 
@@ -27,8 +26,9 @@ from bridge.ocpp.station import Station
 from bridge.target import ChargerStatus, CommandOutcome, CommandResult, FleetEvents, LimitSchedule
 from openadr import tls
 from runtime.clock import Clock, new_id
+from runtime.logs import get_logger
 
-_log = structlog.get_logger()
+_log = get_logger(__name__)
 _START_RETRIES_S = (2.0, 10.0)  # some chargers refuse a TxProfile until their session is fully under way
 _CLOSE_S = 2.0  # how long the other side may take to answer a close
 
@@ -98,7 +98,9 @@ class CentralSystem:
             reply = await commands.install(
                 link.rpc, link.station, self._settings, installed, schedule, self._clock.now()
             )
-        _log.info("limit sent", charger=identity, schedule=schedule.schedule_id, outcome=reply.outcome, word=reply.word)
+        _log.debug(
+            "limit sent", charger=identity, schedule=schedule.schedule_id, outcome=reply.outcome, word=reply.word
+        )
         return self._result("set", reply.outcome, reply.word)
 
     async def clear_limit(self, identity: str, schedule_id: int) -> CommandResult:
@@ -110,7 +112,7 @@ class CentralSystem:
         installed = self._installed[identity]
         async with installed.lock:
             reply = await commands.remove(link.rpc, link.station, self._settings, installed, schedule_id)
-        _log.info("limit cleared", charger=identity, schedule=schedule_id, outcome=reply.outcome, word=reply.word)
+        _log.debug("limit cleared", charger=identity, schedule=schedule_id, outcome=reply.outcome, word=reply.word)
         return self._result("clear", reply.outcome, reply.word)
 
     def status(self, identity: str) -> ChargerStatus | None:

@@ -197,7 +197,8 @@ async def _ask(rpc: RpcConnection, action: str, payload: Mapping[str, Any]) -> t
     except CallTimeout as error:
         return {}, Reply(outcome=CommandOutcome.TIMEOUT, word=str(error))
     except ConnectionGone as error:
-        return {}, Reply(outcome=CommandOutcome.OFFLINE, word=str(error))
+        outcome = CommandOutcome.TIMEOUT if error.sent else CommandOutcome.OFFLINE
+        return {}, Reply(outcome=outcome, word=str(error))
     except OutboundInvalid as error:
         return {}, Reply(outcome=CommandOutcome.ERROR, word=str(error))
     word = str(answer.get("status", ""))
@@ -227,8 +228,12 @@ def _sum_up(replies: list[tuple[str, Reply]]) -> Reply:
     """The first message that was accepted makes the command accepted; the words of all are kept.
 
     A running session whose TxProfile is refused falls under an accepted TxDefaultProfile (1.6 errata 3.8, K01.FR.32).
+    *Offline* means that nothing was sent; a link lost after the first message leaves the charger in doubt: no answer.
     """
     words = "; ".join(f"{purpose} {reply.word}" for purpose, reply in replies)
     chosen = next((reply for _, reply in replies if reply.outcome is CommandOutcome.ACCEPTED), replies[0][1])
     broken = next((reply for _, reply in replies if reply.final), None)
-    return Reply(outcome=(broken or chosen).outcome, word=words)
+    outcome = (broken or chosen).outcome
+    if outcome is CommandOutcome.OFFLINE and len(replies) > 1:
+        outcome = CommandOutcome.TIMEOUT
+    return Reply(outcome=outcome, word=words)

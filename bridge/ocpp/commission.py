@@ -7,15 +7,14 @@ Only what is needed is asked, for some chargers restart when asked for too much.
 from collections.abc import Mapping
 from typing import Any
 
-import structlog
-
 from bridge.ocpp.frames import Version
 from bridge.ocpp.rpc import CallFailed, CallTimeout, ConnectionGone, RpcConnection
 from bridge.ocpp.schemas import OutboundInvalid
 from bridge.ocpp.settings import OcppSettings
 from bridge.ocpp.station import Capabilities, Station
+from runtime.logs import get_logger
 
-_log = structlog.get_logger()
+_log = get_logger(__name__)
 _UNITS = {"current": "A", "a": "A", "power": "W", "w": "W"}  # 1.6 errata 3.86, and what is met in the field
 _KEYS_16 = (
     "ChargingScheduleAllowedChargingRateUnit",
@@ -35,19 +34,21 @@ _MEASURANDS = "Energy.Active.Import.Register,Power.Active.Import"
 
 
 async def read_capabilities(rpc: RpcConnection, station: Station) -> dict[str, str]:
-    """Ask once for the few settings that limits depend on; returns all values read, by name."""
+    """Ask once for the few settings that limits depend on; returns those, by name."""
     if rpc.version is Version.V16:
         answer = await _try(rpc, "GetConfiguration", {"key": list(_KEYS_16)})
         entries = answer.get("configurationKey", ())
-        values = {str(entry.get("key")): str(entry.get("value", "")) for entry in entries}
+        given = {str(entry.get("key")): str(entry.get("value", "")) for entry in entries}
+        values = {key: given[key] for key in _KEYS_16 if key in given}  # some give all they have, passwords included
         names = _KEYS_16[:3]
     else:
         wanted = [{"component": {"name": c}, "variable": {"name": v}} for c, v in _VARIABLES_201]
+        asked = {name for _, name in _VARIABLES_201}
         answer = await _try(rpc, "GetVariables", {"getVariableData": wanted})
         values = {
             str(result["variable"]["name"]): str(result.get("attributeValue", ""))
             for result in answer.get("getVariableResult", ())
-            if result["attributeStatus"] == "Accepted"
+            if result["attributeStatus"] == "Accepted" and str(result["variable"]["name"]) in asked
         }
         names = ("RateUnit", "ProfileStackLevel", "PeriodsPerSchedule")
     station.capabilities = Capabilities(

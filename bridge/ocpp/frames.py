@@ -15,6 +15,7 @@ import msgspec
 UNKNOWN_ID = "-1"  # OCPP 2.0.1 part 4, 4.2.3: stands for a message id that could not be read
 _MAX_ID_CHARS = 255  # the standard says 36; longer ids are met in the field and can be echoed, without end they cannot
 _MAX_DESCRIPTION_CHARS = 255  # OCPP-J 4.2.3: errorDescription
+_DEEPEST = 24  # levels of nesting; the deepest message of either version has 8, and vendors add their own
 _MAX_ACTION_CHARS = 64  # the longest action of either version has 34 characters
 
 
@@ -118,6 +119,8 @@ def parse(text: str | bytes, version: Version) -> Frame | BadFrame:
         return _refuse(UNKNOWN_ID, ErrorCode.FRAMEWORK, "not JSON", version)
     if not isinstance(message, list) or not message:
         return _refuse(UNKNOWN_ID, ErrorCode.FRAMEWORK, "not a non-empty JSON array", version)
+    if _too_deep(message):
+        return _refuse(_id_of(message), ErrorCode.FRAMEWORK, f"nested deeper than {_DEEPEST} levels", version)
     kind = message[0]
     if isinstance(kind, bool) or not isinstance(kind, int):
         return _refuse(_id_of(message), ErrorCode.FRAMEWORK, "messageTypeId is not a number", version)
@@ -143,6 +146,21 @@ def serialise(frame: Frame) -> str:
         case _:
             message = [MessageType.CALLERROR, frame.unique_id, frame.code, frame.description, frame.details]
     return msgspec.json.encode(message).decode()
+
+
+def _too_deep(message: list[Any]) -> bool:
+    """Tell whether ``message`` is nested deeper than any of the standard's, so that nothing after here need recurse."""
+    level: list[Any] = [message]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _readable_id(value: object) -> bool:

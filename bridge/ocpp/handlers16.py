@@ -10,18 +10,19 @@ from typing import Any
 
 from bridge.ocpp.meter import parse_instant, parse_meter_values
 from bridge.ocpp.profile import instant
-from bridge.ocpp.station import DRIVER_OVERRIDE, DRIVER_VENDOR, Booted, DriverActed, Effect, Station
+from bridge.ocpp.station import DRIVER_OVERRIDE, DRIVER_VENDOR, MOST_TEXT, Booted, DriverActed, Effect, Station
 
 Payload = Mapping[str, Any]
 Outcome = tuple[dict[str, Any], tuple[Effect, ...]]
+_FOREIGN_ID = 2**30  # an id from here on is another system's: ours must stay within 32 signed bits
 _REASONS = {"Local": "stop", "EVDisconnected": "unplug"}  # StopTransaction reasons in which a person has a hand
 
 
 def boot_notification(station: Station, payload: Payload, now: datetime) -> Outcome:
     """Accept the boot. The interval of heartbeats is put in by the caller, who knows the settings."""
-    station.vendor = payload["chargePointVendor"]
-    station.model = payload["chargePointModel"]
-    station.firmware = payload.get("firmwareVersion", "")
+    station.vendor = payload["chargePointVendor"][:MOST_TEXT]
+    station.model = payload["chargePointModel"][:MOST_TEXT]
+    station.firmware = payload.get("firmwareVersion", "")[:MOST_TEXT]
     station.capabilities = None  # new firmware may have come with the boot
     return {"currentTime": instant(now), "status": "Accepted"}, (Booted(),)
 
@@ -72,7 +73,8 @@ def meter_values(station: Station, payload: Payload, now: datetime) -> Outcome:
     number = payload.get("transactionId")
     if connector and number is not None and number >= 0:
         effects = station.begin(connector, str(number))
-        station.last_transaction_id = max(station.last_transaction_id, number)
+        if number < _FOREIGN_ID:
+            station.last_transaction_id = max(station.last_transaction_id, number)
     samples = parse_meter_values(payload["meterValue"], station.electrical, now)
     return {}, effects + station.add_samples(connector, samples)
 

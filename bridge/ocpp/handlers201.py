@@ -11,7 +11,7 @@ from bridge.ocpp import handlers16
 from bridge.ocpp.handlers16 import Outcome, Payload
 from bridge.ocpp.meter import parse_instant, parse_meter_values
 from bridge.ocpp.profile import instant
-from bridge.ocpp.station import Booted, DriverActed, Effect, Station
+from bridge.ocpp.station import MOST_TEXT, Booted, DriverActed, Effect, Station
 
 _REASONS = {"Local": "stop", "EVDisconnected": "unplug"}  # stoppedReason values in which a person has a hand
 
@@ -19,9 +19,9 @@ _REASONS = {"Local": "stop", "EVDisconnected": "unplug"}  # stoppedReason values
 def boot_notification(station: Station, payload: Payload, now: datetime) -> Outcome:
     """Accept the boot. The interval of heartbeats is put in by the caller, who knows the settings."""
     described: Mapping[str, Any] = payload["chargingStation"]
-    station.vendor = described["vendorName"]
-    station.model = described["model"]
-    station.firmware = described.get("firmwareVersion", "")
+    station.vendor = described["vendorName"][:MOST_TEXT]
+    station.model = described["model"][:MOST_TEXT]
+    station.firmware = described.get("firmwareVersion", "")[:MOST_TEXT]
     station.capabilities = None
     return {"currentTime": instant(now), "status": "Accepted"}, (Booted(),)
 
@@ -29,7 +29,7 @@ def boot_notification(station: Station, payload: Payload, now: datetime) -> Outc
 def status_notification(station: Station, payload: Payload, now: datetime) -> Outcome:
     """Note an EVSE's status. A session may run while its connector is free (TxStartPoint), so none is ended by it."""
     if payload["evseId"] not in station.sessions:
-        station.connectors[payload["evseId"]] = payload["connectorStatus"]
+        station.note_status(payload["evseId"], payload["connectorStatus"])
     return {}, ()
 
 
@@ -48,7 +48,7 @@ def transaction_event(station: Station, payload: Payload, now: datetime) -> Outc
     if payload["eventType"] != "Ended":
         effects += station.begin(evse, transaction_id)
         if state := info.get("chargingState"):
-            station.connectors[evse] = state
+            station.note_status(evse, state)
     samples = parse_meter_values(payload.get("meterValue", ()), station.electrical, now)
     effects += station.add_samples(evse, samples)
     if payload["eventType"] == "Ended":

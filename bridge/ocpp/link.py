@@ -10,8 +10,6 @@ from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-import structlog
-
 from bridge.ocpp import commission, handlers16, handlers201
 from bridge.ocpp.frames import ErrorCode, Version
 from bridge.ocpp.rpc import Answer, Refused, RpcConnection
@@ -19,8 +17,9 @@ from bridge.ocpp.settings import OcppSettings
 from bridge.ocpp.station import Booted, DriverActed, Effect, Read, SessionChanged, Station
 from bridge.target import FleetEvents
 from runtime.clock import Clock
+from runtime.logs import get_logger
 
-_log = structlog.get_logger()
+_log = get_logger(__name__)
 _TABLES = {Version.V16: handlers16.HANDLERS, Version.V201: handlers201.HANDLERS}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 _TOKENS = frozenset({"idTag", "parentIdTag", "idToken", "groupIdToken"})
 _SECRETS = frozenset({"password", "basicAuthPassword", "authorizationKey"})
 _SECRET_KEYS = frozenset({"authorizationkey", "basicauthpassword"})
+_DEEPEST = 12  # levels; the deepest message of either version has 8
 
 
 def mask_token(text: str) -> str:
@@ -17,19 +18,25 @@ def mask_token(text: str) -> str:
     return "***" if len(text) < 6 else "***" + text[-2:]
 
 
-def masked(payload: Any) -> Any:
-    """Return a copy of ``payload`` that may be logged."""
+def masked(payload: Any, depth: int = 0) -> Any:
+    """Return a copy of ``payload`` that may be logged; what is nested too deep is left out."""
+    if depth > _DEEPEST and isinstance(payload, (Mapping, list, tuple)):
+        return "..."
     if isinstance(payload, Mapping):
         secret = str(payload.get("key", "")).lower() in _SECRET_KEYS  # ChangeConfiguration of a password
-        return {key: "***" if secret and key == "value" else _field(key, value) for key, value in payload.items()}
+        return {
+            key: "***" if secret and key == "value" else _field(str(key), value, depth)
+            for key, value in payload.items()
+        }
     if isinstance(payload, (list, tuple)):
-        return [masked(item) for item in payload]
+        return [masked(item, depth + 1) for item in payload]
     return payload
 
 
-def _field(key: str, value: Any) -> Any:
-    if key in _SECRETS:
+def _field(key: str, value: Any, depth: int) -> Any:
+    name = key.rpartition("/")[2]  # of a field set aside, the key is its path
+    if name in _SECRETS:
         return "***"
-    if key in _TOKENS and isinstance(value, str):
+    if name in _TOKENS and isinstance(value, str):
         return mask_token(value)
-    return masked(value)
+    return masked(value, depth + 1)

@@ -13,19 +13,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import structlog
-
 from bridge.ocpp import frames, schemas
 from bridge.ocpp.frames import BadFrame, Call, CallError, CallResult, ErrorCode, Version
 from bridge.ocpp.masking import masked
 from bridge.ocpp.metrics import OcppMetrics
 from runtime.clock import Clock
+from runtime.logs import get_logger
 
 URGENT, NORMAL = 0, 1  # a limit overtakes housekeeping that waits for its turn
 _MAX_WAITING = 256  # inbound calls kept for one charger; more at once is a flood, and each is answered with an error
 _REMEMBERED = 16  # ids of calls that timed out, to name their late answers
 
-_log = structlog.get_logger()
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +56,11 @@ class CallTimeout(Exception):
 
 
 class ConnectionGone(Exception):
-    """The connection ended before the answer."""
+    """The connection ended before the answer. ``sent`` False: the charger cannot have got the call."""
+
+    def __init__(self, description: str, *, sent: bool) -> None:
+        super().__init__(description)
+        self.sent = sent
 
 
 Handler = Callable[[str, Mapping[str, Any], datetime], Awaitable[Answer]]
@@ -143,7 +146,7 @@ class RpcConnection:
         """End the connection's work; calls that wait fail with ``ConnectionGone``."""
         self._closed = True
         if self._pending is not None and not self._pending.answer.done():
-            self._pending.answer.set_exception(ConnectionGone("the connection closed before the answer"))
+            self._pending.answer.set_exception(ConnectionGone("the connection closed before the answer", sent=True))
         if self._worker is not None:
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
@@ -164,7 +167,7 @@ class RpcConnection:
 
     async def _call_now(self, action: str, payload: Mapping[str, Any], deadline_s: float) -> Mapping[str, Any]:
         if self._closed:
-            raise ConnectionGone("not connected")
+            raise ConnectionGone("not connected", sent=False)
         loop = asyncio.get_running_loop()
         unique_id, begun, ended = self._new_id(), loop.time(), "answered"
         pending = _Pending(unique_id=unique_id, action=action, answer=loop.create_future())
@@ -273,7 +276,7 @@ class RpcConnection:
         try:
             await self._send(frames.serialise(frame))
         except OSError as error:  # aiohttp reports a closed transport as a ConnectionResetError
-            raise ConnectionGone("the connection closed while sending") from error
+            raise ConnectionGone("the connection closed while sending", sent=True) from error  # perhaps a part
 
     async def _work(self) -> None:
         """Answer the charger's calls one after the other, in order."""

@@ -18,6 +18,8 @@ from bridge.target import ChargerStatus, MeterReading
 
 DRIVER_VENDOR = "openadr-gateway"  # DataTransfer vendorId by which a charger reports its driver's button
 DRIVER_OVERRIDE = "DriverOverride"  # its messageId
+MOST_CONNECTORS = 64  # higher numbers are no connector of a charger: they are answered and not kept
+MOST_TEXT = 50  # characters of a vendor, model or firmware name (2.0.1; 1.6 has less)
 _ENDED_KEPT = 8  # ids of ended sessions, so that their late meter values do not revive them
 _ID_EPOCH = datetime(2025, 1, 1, tzinfo=UTC)  # 1.6 transaction ids count seconds from here: unique over our restarts
 
@@ -103,6 +105,8 @@ class Station:
 
     def begin(self, connector: int, transaction_id: str) -> tuple[Effect, ...]:
         """Note that ``transaction_id`` runs on ``connector``; nothing if that was known or is over."""
+        if not _is_connector(connector):
+            return ()
         known = self.sessions.get(connector)
         if transaction_id in self.ended or (known is not None and known.transaction_id == transaction_id):
             return ()
@@ -124,9 +128,14 @@ class Station:
         """Return where ``transaction_id`` runs."""
         return next((c for c, session in self.sessions.items() if session.transaction_id == transaction_id), None)
 
+    def note_status(self, connector: int, status: str) -> None:
+        """Note a connector's status, and nothing else."""
+        if _is_connector(connector):
+            self.connectors[connector] = status
+
     def set_status(self, connector: int, status: str) -> tuple[Effect, ...]:
         """Note a connector's status. A free connector has no session, even if its end was never told."""
-        self.connectors[connector] = status
+        self.note_status(connector, status)
         session = self.sessions.get(connector)
         return self.end(session.transaction_id) if status == "Available" and session is not None else ()
 
@@ -138,6 +147,8 @@ class Station:
     def add_samples(self, connector: int, samples: Iterable[Sample]) -> tuple[Effect, ...]:
         """Take in meter values of one connector and return the charger's readings, oldest first."""
         effects: list[Effect] = []
+        if not _is_connector(connector):
+            return ()
         for raw in samples:
             previous = self.samples.get(connector)
             sample = with_power_from_energy(raw, previous, self.electrical)
@@ -190,3 +201,7 @@ class Station:
         """The status of a connector in use, else of the first connector, else of the charger itself."""
         order = [*self.sessions, *sorted(c for c in self.connectors if c), 0]
         return next((self.connectors[c] for c in order if c in self.connectors), "")
+
+
+def _is_connector(number: int) -> bool:
+    return 0 <= number <= MOST_CONNECTORS

@@ -4,7 +4,6 @@ Rule: it knows the standard from the library, not from the bridge: what the brid
 """
 
 import asyncio
-import logging
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -26,17 +25,16 @@ from bridge.simulators.hardware import (
     read_profile,
     stamp,
 )
-from bridge.simulators.routing import after, on
+from bridge.simulators.routing import FRAMES, after, on
 
 _START_TURNS = 10  # turns of the loop in which an answer that was read is acted on
-_QUIET = logging.getLogger("bridge.simulators.ocpp")
 
 
 class ChargePoint16(ChargePoint):  # type: ignore[misc]
     """One connection of a 1.6 charge point."""
 
     def __init__(self, hardware: Hardware, connection: Any, response_timeout: float = 30) -> None:
-        super().__init__(hardware.charger.identity, connection, response_timeout, logger=_QUIET)
+        super().__init__(hardware.charger.identity, connection, response_timeout, logger=FRAMES)
         self.hardware = hardware
         self._starting = False
 

@@ -4,7 +4,6 @@ Rule: as for 1.6: it knows the standard from the library, not from the bridge: w
 refuses.
 """
 
-import logging
 from contextlib import suppress
 from typing import Any
 
@@ -24,10 +23,9 @@ from bridge.simulators.hardware import (
     read_profile,
     stamp,
 )
-from bridge.simulators.routing import after, on
+from bridge.simulators.routing import FRAMES, after, on
 from runtime.clock import new_id
 
-_QUIET = logging.getLogger("bridge.simulators.ocpp")
 _EVSE = {"id": CONNECTOR, "connector_id": 1}
 
 
@@ -35,7 +33,7 @@ class ChargePoint201(ChargePoint):  # type: ignore[misc]
     """One connection of a 2.0.1 charging station."""
 
     def __init__(self, hardware: Hardware, connection: Any, response_timeout: float = 30) -> None:
-        super().__init__(hardware.charger.identity, connection, response_timeout, logger=_QUIET)
+        super().__init__(hardware.charger.identity, connection, response_timeout, logger=FRAMES)
         self.hardware = hardware
         self._sequence = 0
 

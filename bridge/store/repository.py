@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, Table, delete, func, insert, select, update
+from sqlalchemy import Row, Table, and_, delete, exists, func, insert, literal, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -34,11 +34,18 @@ from bridge.target import CommandOutcome, LimitSchedule, MeterReading
 from bridge.verify import OutcomeState
 from runtime.database import read
 
+OutcomeKey = tuple[datetime, str, str]
+"""(effective start, eventID, resourceID): the order of pages."""
+
 _CHUNK = 500  # rows an IN list or a multi-row statement: far under SQLite's 32,766 variables
 
 
+class Interrupted(Exception):
+    """The one who committed for several was cancelled: writing again is harmless."""
+
+
 class BridgeStore:
-    """The bridge's durable state. Methods raise SQLAlchemy errors when the database fails."""
+    """The bridge's durable state. Methods raise SQLAlchemy errors when the database fails, and ``Interrupted``."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
@@ -57,15 +64,21 @@ class BridgeStore:
                 await self._commit(batch)
         await done
 
+    async def write_in(self, connection: AsyncConnection, changes: Changes) -> None:
+        """Write ``changes`` into somebody else's transaction on this database."""
+        await _write(connection, changes)
+
     async def _commit(self, batch: list[tuple[Changes, asyncio.Future[None]]]) -> None:
         try:
             async with self.engine.begin() as connection:
                 for changes, _ in batch:
                     await _write(connection, changes)
         except BaseException as error:
+            fault = error if isinstance(error, Exception) else Interrupted("the commit was interrupted: try again")
             for _, done in batch:
                 if not done.done():
-                    done.set_exception(error) if isinstance(error, Exception) else done.cancel()
+                    done.set_exception(fault)
+                    done.exception()  # read: whoever waited for it may be gone
             if not isinstance(error, Exception):
                 raise
             return
@@ -129,6 +142,17 @@ class BridgeStore:
         order = (tables.outcome.c.effective_start, tables.outcome.c.event_id, tables.outcome.c.resource_id)
         return tuple(_outcome(row) for row in await self._rows(query.order_by(*order)))
 
+    async def outcome_page(self, after: OutcomeKey | None, limit: int) -> tuple[Outcome, ...]:
+        """Return at most ``limit`` outcomes, latest start first, that come after the one with the key ``after``."""
+        table = tables.outcome
+        query = select(table)
+        if after is not None:
+            start, event_id, resource_id = after
+            beyond = tuple_(table.c.event_id, table.c.resource_id) > tuple_(literal(event_id), literal(resource_id))
+            query = query.where(or_(table.c.effective_start < start, and_(table.c.effective_start == start, beyond)))
+        query = query.order_by(table.c.effective_start.desc(), table.c.event_id, table.c.resource_id).limit(limit)
+        return tuple(_outcome(row) for row in await self._rows(query))
+
     async def overrides(self, *, include_closed: bool = False) -> tuple[Override, ...]:
         """Return overrides by start; closed ones only if asked."""
         query = select(tables.override)
@@ -148,9 +172,12 @@ class BridgeStore:
             for row in rows
         )
 
-    async def opts(self) -> dict[tuple[str, str], OptTold]:
-        """Return the last opt told upstream, by (eventID, resourceID)."""
-        rows = await self._rows(select(tables.opt_told))
+    async def opts(self, event_ids: Iterable[str] | None = None) -> dict[tuple[str, str], OptTold]:
+        """Return the last opt told upstream, by (eventID, resourceID), all or those of some events."""
+        query = select(tables.opt_told)
+        if event_ids is not None:
+            query = query.where(tables.opt_told.c.event_id.in_(list(event_ids)))
+        rows = await self._rows(query)
         return {
             (row.event_id, row.resource_id): OptTold(
                 event_id=row.event_id,
@@ -200,6 +227,18 @@ class BridgeStore:
         async with self.engine.begin() as connection:
             gone = await connection.execute(delete(tables.reading).where(tables.reading.c.at < before))
             await connection.execute(delete(tables.command).where(tables.command.c.done_at < before))
+            return gone.rowcount
+
+    async def forget(self, before: datetime) -> int:
+        """Delete outcomes closed before ``before`` with their draws and opts, and overrides closed; return how many."""
+        outcome, override = tables.outcome, tables.override
+        old = and_(outcome.c.phase == Phase.CLOSED.value, outcome.c.updated_at < before)
+        async with self.engine.begin() as connection:
+            for table in (tables.draw, tables.opt_told):
+                same = and_(outcome.c.event_id == table.c.event_id, outcome.c.resource_id == table.c.resource_id)
+                await connection.execute(delete(table).where(exists().where(old, same)))
+            await connection.execute(delete(override).where(override.c.closed, override.c.start_at < before))
+            gone = await connection.execute(delete(outcome).where(old))
             return gone.rowcount
 
     async def _rows(self, query: Any) -> Sequence[Row[Any]]:

@@ -75,6 +75,7 @@ async def _acts(stage: story.Stage, acts: tuple[story.Act, ...]) -> int:
 
 async def _linger(stage: story.Stage) -> None:
     stage.say(f"still running; Ctrl-C ends it. VTN API {stage.site.vtn_api}, bridge API {stage.site.bridge_api}")
+    stage.say(f"operator console: {stage.console_address}")
     stage.say(f"try: curl --cacert {stage.site.ca} -H 'Authorization: Bearer {stage.site.token}' \\")
     stage.say(f"       {stage.site.vtn_api}/api/v1/events")
     while True:

@@ -67,6 +67,11 @@ class Stage:
     began: datetime
     seen: dict[tuple[str, str], str] = field(default_factory=dict)
 
+    @property
+    def console_address(self) -> str:
+        """Where the operator console is; the token behind ``#`` stays in the browser."""
+        return f"{self.site.vtn_api}/console/#token={self.site.token}"
+
     def say(self, text: str) -> None:
         """Print one line of the timeline."""
         elapsed = (self.clock.now() - self.began).total_seconds()
@@ -91,6 +96,7 @@ async def start(stage: Stage) -> None:
     enrolment = {"venID": VEN_ID, "fingerprint": stage.site.fingerprint, "venName": "demo", "resources": resources}
     await stage.vtn.post("/vens", enrolment)
     stage.say(f"VTN is up; {VEN_ID} is enrolled by the fingerprint of its certificate")
+    stage.say(f"operator console: {stage.console_address}")
 
     await stage.programs.bridge.start()
 

@@ -5,14 +5,17 @@ stays inside this package.
 """
 
 from openadr.wire.codec import Outline, decode, encode, encode_event, join_distribute, outline, root_name
+from openadr.wire.events import EventFrame, encode_frame
 from openadr.wire.parsing import MAX_BYTES, parse, schema
 
 __all__ = [
     "MAX_BYTES",
+    "EventFrame",
     "Outline",
     "decode",
     "encode",
     "encode_event",
+    "encode_frame",
     "join_distribute",
     "outline",
     "parse",

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from lxml import etree
+
 from openadr import messages as m
 from openadr.messages import Message
 from openadr.model import Event
@@ -86,7 +88,11 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES) -> Message:
     lets pass and that has no meaning: NaN or INF (454), a duration over a century (454), a time that is not UTC (459).
     The answer to the latter is made from ``outline``.
     """
-    element = payload(parse(data, max_bytes=max_bytes))
+    return read(payload(parse(data, max_bytes=max_bytes)))
+
+
+def read(element: etree._Element) -> Message:
+    """Read the message of a payload element of a schema-valid tree without comments. Raises as ``decode`` does."""
     return _CODECS[kind_of(element)][1](Reader(element))
 
 

@@ -4,6 +4,7 @@ Rule: what makes a single event wrong (a value that is NaN, missing or of anothe
 kept as NaN or -1 for ``signals.check_event`` to refuse, so that it does not spoil the other events (R19).
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from math import nan
 
@@ -11,6 +12,7 @@ from openadr.messages import CreatedEvent, DistributeEvent, EiResponse, EventRes
 from openadr.model import (
     ActivePeriod,
     Baseline,
+    EiTarget,
     Event,
     EventDescriptor,
     EventStatus,
@@ -163,15 +165,39 @@ def decode_distribute_event(root: Reader) -> DistributeEvent:
 
 def write_event(event: Event) -> str:
     """Write one oadrEvent."""
-    return _OADR_EVENT(
-        _EVENT(
-            _write_descriptor(event.descriptor),
-            _write_period(event.active_period),
-            _SIGNALS("".join(map(_write_signal, event.signals)), _write_baseline(event.baseline)),
-            write_target(_TARGET, event.target),
-        ),
-        _RESPONSE_REQUIRED.text(event.response_required),
+    before, after = _write_frame(event)
+    return before + write_target(_TARGET, event.target) + after
+
+
+def _write_frame(event: Event) -> tuple[str, str]:
+    """Write what stands before and after the target in one oadrEvent."""
+    before = (
+        _OADR_EVENT.start,
+        _EVENT.start,
+        _write_descriptor(event.descriptor),
+        _write_period(event.active_period),
+        _SIGNALS("".join(map(_write_signal, event.signals)), _write_baseline(event.baseline)),
     )
+    after = (_EVENT.end, _RESPONSE_REQUIRED.text(event.response_required), _OADR_EVENT.end)
+    return "".join(before), "".join(after)
+
+
+@dataclass(frozen=True, slots=True)
+class EventFrame:
+    """One rendered oadrEvent without its target, which differs from VEN to VEN."""
+
+    before: bytes
+    after: bytes
+
+    def around(self, target: EiTarget) -> bytes:
+        """Return the event with this target, as ``encode_event`` renders it."""
+        return self.before + write_target(_TARGET, target).encode() + self.after
+
+
+def encode_frame(event: Event) -> EventFrame:
+    """Render one oadrEvent but for its target."""
+    before, after = _write_frame(event)
+    return EventFrame(before.encode(), after.encode())
 
 
 def read_event(reader: Reader) -> Event:

@@ -2,8 +2,8 @@
 
 Rule: nothing is resolved and nothing is fetched: a DOCTYPE is refused in the bytes, before any parser sees it, the
 encoding is UTF-8 whatever the document claims, and comments and processing instructions are dropped so that text is
-whole. The schema is applied to the finished tree and never handed to the parser, where a DTD entity reference could end
-the process.
+whole (a caller that asks to keep them has to refuse them). The schema is applied to the finished tree and never handed
+to the parser, where a DTD entity reference could end the process.
 """
 
 import importlib.util
@@ -55,7 +55,7 @@ def schema() -> etree.XMLSchema:
     return _compiled().schema
 
 
-def _parser() -> etree.XMLParser:
+def _parser(*, keep: bool) -> etree.XMLParser:
     """Return a hardened parser; one a document, because a parser is not to be shared between threads."""
     return etree.XMLParser(
         encoding="utf-8",  # overrides the document: no other encoding can hide a DOCTYPE from the byte scan
@@ -64,19 +64,22 @@ def _parser() -> etree.XMLParser:
         load_dtd=False,
         dtd_validation=False,
         huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
+        remove_comments=not keep,
+        remove_pis=not keep,
     )
 
 
-def parse(data: bytes, *, max_bytes: int = MAX_BYTES) -> etree._Element:
-    """Return the schema-valid root. Raises ``TooLarge``, ``NotXml``, ``UnknownPayload`` or ``SchemaInvalid``."""
+def parse(data: bytes, *, max_bytes: int = MAX_BYTES, keep: bool = False) -> etree._Element:
+    """Return the schema-valid root. Raises ``TooLarge``, ``NotXml``, ``UnknownPayload`` or ``SchemaInvalid``.
+
+    ``keep`` leaves comments and processing instructions in the tree, so that the caller can see and refuse them.
+    """
     if len(data) > max_bytes:
         raise TooLarge(f"the message is larger than {max_bytes} bytes")
     if _DOCTYPE in data:
         raise NotXml("a document type declaration (DOCTYPE) is not allowed")
     try:
-        root = etree.fromstring(data, _parser())
+        root = etree.fromstring(data, _parser(keep=keep))
     except etree.XMLSyntaxError as error:
         raise NotXml(f"not well-formed XML in UTF-8: {str(error)[:_SHOWN]}") from error
     _known(root)

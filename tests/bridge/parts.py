@@ -42,6 +42,7 @@ from openadr.times import Duration
 from runtime.clock import FakeClock
 from runtime.database import create_engine, upgrade
 from ven.model import StoredEvent
+from ven.state import Beside
 
 T0 = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
 DNO = "http://gateway.example/programmes/dno-curtailment"
@@ -233,7 +234,8 @@ class Opt:
 class Upstream:
     """The VEN as the bridge sees it: events to carry out, and an outbox for opts."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
         self.stored: dict[str, StoredEvent] = {}
         self.opts: list[Opt] = []
         self.away = False
@@ -251,11 +253,15 @@ class Upstream:
         opt_type: OptType,
         reason: str,
         now: datetime,
+        beside: Beside[str],
     ) -> str:
         if self.away:
             raise ConnectionError("no outbox")
+        opt_id = f"opt-{len(self.opts) + 1}"
+        async with self._engine.begin() as connection:
+            await beside(connection, opt_id)
         self.opts.append(Opt(event_id, modification_number, resource_ids, opt_type, reason))
-        return f"opt-{len(self.opts)}"
+        return opt_id
 
     def send(self, *events: Event, opt_type: OptType = OptType.OPT_IN) -> None:
         for each in events:
@@ -295,7 +301,7 @@ class World:
     ) -> None:
         self.clock = FakeClock(start)
         self.park = Park(self.clock, chargers)
-        self.upstream = Upstream()
+        self.upstream = Upstream(engine)
         self.engine = engine
         self.store = BridgeStore(engine)
         self.resources = tuple(resources or self._resources())

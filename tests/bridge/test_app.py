@@ -91,3 +91,18 @@ def test_version_and_schema_are_printed() -> None:
 def test_simulate_names_what_is_wrong_with_the_fleet_file(tmp_path: Path) -> None:
     found = CliRunner().invoke(app, ["simulate", "--fleet", str(tmp_path / "none.toml")])
     assert (found.exit_code, "none.toml" in found.output) == (2, True)
+
+
+def test_a_fleet_file_at_fault_is_named_by_key_without_the_values(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.toml"
+    path.write_text('url = "ws://x/ocpp"\n[[chargers]]\nidentity = "CP1"\npasswort = "s3cret"\n')
+    found = CliRunner().invoke(app, ["simulate", "--fleet", str(path)])
+    assert found.exit_code == 2
+    assert "chargers.0.passwort: Extra inputs are not permitted" in found.output
+    assert "s3cret" not in found.output
+    path.write_text('url = "ws://x/ocpp"\n[[chargers]]\nidentity = "CP1"\n')
+    found = CliRunner().invoke(app, ["simulate", "--fleet", str(path), "--log-level", "loud"])
+    assert found.exit_code == 2
+    assert "log level 'loud'" in found.output
+    found = CliRunner().invoke(app, ["simulate", "--fleet", str(tmp_path / "none.toml")])
+    assert found.output.strip().endswith("none.toml: No such file or directory")

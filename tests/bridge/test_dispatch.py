@@ -33,6 +33,7 @@ HELD = Installed(
     sent_at=at(0),
     accepted_at=at(0),
 )
+OVER = replace(HELD, schedule=replace(WANTED, start=at(-900), end=at(-300), expires=at(-240)))
 
 
 def charger(*, connected: bool = True, since: float = -100, session_since: float | None = None) -> Charger:
@@ -53,15 +54,27 @@ def charger(*, connected: bool = True, since: float = -100, session_since: float
         (Need(wanted=WANTED), HELD, charger(since=5), (Kind.SET, "charger connected or began a session", 1)),
         (Need(wanted=WANTED), HELD, charger(session_since=5), (Kind.SET, "charger connected or began a session", 1)),
         (Need(wanted=WANTED), replace(HELD, state=InstallState.SENT), charger(), (Kind.SET, "no answer", 2)),
-        (Need(wanted=WANTED), replace(HELD, state=InstallState.SENT, attempts=4), charger(), None),
+        (
+            Need(wanted=WANTED),
+            replace(HELD, state=InstallState.SENT, attempts=4),
+            charger(),
+            (Kind.SET, "no answer", 5),
+        ),
         (Need(wanted=WANTED, again=True), replace(HELD, state=InstallState.REFUSED), charger(), None),
-        (Need(wanted=WANTED), replace(HELD, state=InstallState.UNANSWERED), charger(), None),
+        (Need(wanted=WANTED), replace(HELD, state=InstallState.UNANSWERED), charger(), (Kind.SET, "no answer", 2)),
         (Need(wanted=WANTED), replace(HELD, state=InstallState.CLEARING), charger(), (Kind.SET, "new limit", 1)),
         (Need(wanted=None), None, charger(), None),
         (Need(wanted=None), HELD, charger(), (Kind.CLEAR, "nothing to limit", 1)),
         (Need(wanted=None), HELD, charger(connected=False), None),
         (Need(wanted=None), replace(HELD, state=InstallState.CLEARING), charger(), (Kind.CLEAR, "nothing to limit", 2)),
-        (Need(wanted=None), replace(HELD, state=InstallState.CLEARING, attempts=4), charger(), None),
+        (
+            Need(wanted=None),
+            replace(HELD, state=InstallState.CLEARING, attempts=4),
+            charger(),
+            (Kind.CLEAR, "nothing to limit", 5),
+        ),
+        (Need(wanted=None), replace(OVER, state=InstallState.CLEARING, attempts=4), charger(), None),
+        (Need(wanted=None), replace(OVER, state=InstallState.CLEARING), charger(), (Kind.CLEAR, "nothing to limit", 2)),
         (
             Need(wanted=None),
             replace(HELD, state=InstallState.CLEARING, attempts=4),
@@ -75,17 +88,6 @@ def test_the_next_command_follows_from_need_and_state(
 ) -> None:
     step = next_step(need, installed, given, H, 4, at(10))
     assert (None if step is None else (step.kind, step.cause, step.attempt)) == expected
-
-
-async def test_out_02_a_clear_without_answer_is_retried_and_then_left_to_the_expiry(bridge_db: AsyncEngine) -> None:
-    world = World(bridge_db, [SimCharger("CP1")])
-    await world.start()
-    await world.publish(event(simple((60, 2))))
-    world.park["CP1"].drops = 99
-    await world.step(200)
-    assert world.park["CP1"].sent == ["set"] + ["clear"] * 3
-    assert world.supervisor.dispatcher.installed["CP1"].state is InstallState.CLEARING
-    assert world.park["CP1"].draw_a(world.clock.now()) == 32.0
 
 
 async def test_a_charger_that_goes_offline_during_the_command_keeps_what_it_held(bridge_db: AsyncEngine) -> None:

@@ -30,7 +30,7 @@ class Site:
     """A bridge with a real central system and simulated chargers that dial in."""
 
     def __init__(self, engine: AsyncEngine, identities: tuple[str, ...]) -> None:
-        self.clock, self.upstream, self.registry = FakeClock(harness.START), Upstream(), CollectorRegistry()
+        self.clock, self.upstream, self.registry = FakeClock(harness.START), Upstream(engine), CollectorRegistry()
         self.resources = [Resource(resource_id=f"evse-{name}", charger=name, max_a=32.0) for name in identities]
         self.fleet = Fleet(identities, self.clock)
         self.central = CentralSystem(

@@ -244,3 +244,26 @@ def test_property_newly_verified_only_with_a_fresh_reading_under_the_limit(
         assert accepted
         assert read_s >= POLICY.settle_s
         assert drawn <= allowed_a(limit_a, 3, 230.0, POLICY)
+
+
+def test_a_phase_that_the_meter_leaves_out_cannot_hide_a_load() -> None:
+    """Only L1 is reported and obeys; the total says that the others do not."""
+    partly = reading(40, 16.0, watts=48.0 * 460.0)
+    assert measured_a(partly, 3, 230.0) == pytest.approx(32.0)
+    assert not verdict(40, reading=partly).met
+    assert measured_a(reading(40, 16.0), 3, 230.0) == 16.0
+    assert measured_a(reading(40, 16.0, watts=3680.0), 3, 230.0) == 16.0
+
+
+def test_tel_12_a_meter_that_falls_silent_verifies_no_longer() -> None:
+    old = reading(40, 16.0, 16.0, 16.0)
+    assert verdict(900, previous=OutcomeState.VERIFIED, reading=old).state is OutcomeState.VERIFIED
+    silent = verdict(941, previous=OutcomeState.VERIFIED, reading=old)
+    assert (silent.state, silent.reason) == (OutcomeState.APPLIED, "no meter reading for 900 s")
+    assert verdict(941, previous=OutcomeState.FAILED, reading=replace(old, current_a=(32.0,)), retries=1).state is (
+        OutcomeState.FAILED
+    )
+    assert conclude(silent.state, silent.reason, Tally(met=3)) == (
+        OutcomeState.APPLIED,
+        "no meter reading for 900 s; met in 3 readings before",
+    )

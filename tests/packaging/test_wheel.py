@@ -40,6 +40,9 @@ def test_data_files_travel_in_the_wheel(wheel: zipfile.ZipFile) -> None:
         "ven/migrations/versions/*.py",
         "bridge/store/migrations/versions/*.py",
         "bridge/programmes/*.toml",
+        "vtn/operator/console/*.html",
+        "vtn/operator/console/*.js",
+        "vtn/operator/console/*.css",
     ):
         files = list(ROOT.glob(pattern))
         assert files, pattern

@@ -74,6 +74,10 @@ def test_a_given_reference_is_bound_and_restored() -> None:
         {"settings": {"operator": {"password": "hunter2"}}},
         {"url": "postgresql://user:hunter2@host/db"},
         {"header": "Bearer hunter2"},
+        {"header": "BEARER\thunter2"},
+        {"header": "Authorization: Basic  hunter2"},
+        {"urls": ["https://host/", "https://user:hunter2@host/"]},
+        {"error": ValueError("x"), "passwords": ["hunter2", {"inner": "hunter2"}]},
     ],
 )
 def test_secrets_are_masked(out: io.StringIO, fields: dict[str, Any]) -> None:
@@ -129,6 +133,24 @@ def test_console_lines_are_for_people(out: io.StringIO) -> None:
         get_logger("room").debug("event stored", event_id="E1")
     assert "event stored" in out.getvalue()
     assert "ref=ref-1" in out.getvalue()
+
+
+def test_a_logger_follows_a_later_configuration(out: io.StringIO) -> None:
+    logger = get_logger("room")
+    first = io.StringIO()
+    configure("info", json=True, stream=first)
+    logger.info("one")
+    configure("warning", json=True, stream=out)
+    logger.info("two")
+    logger.warning("three")
+    assert [line["event"] for line in lines(first)] == ["one"]
+    assert [line["event"] for line in lines(out)] == ["three"]
+
+
+def test_what_has_no_json_form_is_written_as_text(out: io.StringIO) -> None:
+    configure("info", json=True, stream=out)
+    get_logger("room").info("x", error=ValueError("broken"), number=float("nan"))
+    assert '"error": "broken"' in out.getvalue()
 
 
 def test_an_unknown_level_is_refused() -> None:

@@ -165,6 +165,23 @@ async def test_rule_053_answers_are_compressed_if_asked(vtn: Running) -> None:
                 assert isinstance(decode(unpack(got)), Response)
 
 
+@pytest.mark.parametrize("length", [0, 100, 4_000])
+async def test_rule_053_short_and_long_answers_unpack_to_the_same(vtn: Running, length: int) -> None:
+    ven = await ready(vtn)
+    for _ in range(2):
+        await publish(vtn, vtnComment="x" * length)
+    body = encode(RequestEvent(request_id="req-1", ven_id="ven-a"))
+    headers = {"Content-Type": "application/xml"}
+    async with aiohttp.ClientSession(auto_decompress=False) as raw:
+        for coding, unpack in (("gzip", gzip.decompress), ("deflate", zlib.decompress)):
+            headers["Accept-Encoding"] = coding
+            async with raw.post(f"{ven.url}{EVENT}", data=body, headers=headers, ssl=ven.context) as answer:
+                assert answer.headers["Content-Encoding"] == coding
+                reply = decode(unpack(await answer.read()))
+                assert isinstance(reply, DistributeEvent)
+                assert [len(each.descriptor.vtn_comment or "") for each in reply.events] == [length, length]
+
+
 async def test_rule_033_a_payload_of_another_service_is_459(vtn: Running) -> None:
     ven = await ready(vtn)
     before = await counts(vtn)

@@ -1,6 +1,12 @@
 """What is remembered between polls: never older than the last change, whoever made it."""
 
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any, TypeVar
+
+import pytest
 
 from openadr.messages import (
     CreatedEvent,
@@ -16,8 +22,10 @@ from openadr.messages import (
 from openadr.model import OptType
 from openadr.times import Duration
 from tests.vtn.world import START, Party, World, simple_event
-from vtn.outbox import Outbox
-from vtn.store.store import Store
+from vtn.outbox import AHEAD_S, Outbox
+from vtn.store.store import Store, Tx
+
+T = TypeVar("T")
 
 
 async def registered(world: World) -> Party:
@@ -161,3 +169,228 @@ async def test_signs_of_life_are_written_in_batches(world: World) -> None:
     assert found is not None
     assert found.last_seen == later
     assert isinstance(await party.poll(), Response)
+
+
+class CountingStore(Store):
+    """A store that counts its read transactions."""
+
+    reads = 0
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Tx]:
+        """Count, then read."""
+        self.reads += 1
+        async with super().read() as tx:
+            yield tx
+
+
+async def settled(party: Party) -> None:
+    """Register, and take and answer the greeting."""
+    await party.register()
+    offer = await party.poll()
+    assert isinstance(offer, RegisterReport)
+    await party.send(RegisteredReport(response=EiResponse(request_id=offer.request_id), ven_id=party.ven_id))
+
+
+async def crowd(world: World, count: int) -> list[Party]:
+    parties = [await world.enrol(f"ven-{number}", number + 1) for number in range(count)]
+    for party in parties:
+        await settled(party)
+    return parties
+
+
+async def asked(outbox: Outbox, party: Party, seconds: float = 0) -> list[tuple[str, int]]:
+    """Poll as the listener does, memory first and then the services: eventIDs and modificationNumbers."""
+    now = START + timedelta(seconds=seconds)
+    request = Poll(ven_id=party.ven_id)
+    if outbox.quiet(party.fingerprint, party.ven_id, now):
+        return []
+    reply = await outbox.distribute(party.fingerprint, request, now)
+    if reply is None and outbox.quiet(party.fingerprint, party.ven_id, now):
+        return []
+    found = reply or await party.send(request)
+    events = getattr(found, "events", ())
+    return [(event.descriptor.event_id, event.descriptor.modification_number) for event in events]
+
+
+def opt_in(ven_id: str, number: int = 0) -> CreatedEvent:
+    answer = EventResponse(request_id="r", event_id="evt-a", modification_number=number, opt_type=OptType.OPT_IN)
+    return CreatedEvent(response=EiResponse(), ven_id=ven_id, event_responses=(answer,))
+
+
+YIELDS = range(0, 60, 4)  # turns of the loop after which a change meets a reading; a reading takes some 40
+
+
+async def reading(
+    outbox: Outbox, party: Party, turns: int, poll_with: Callable[[Outbox, Party], Coroutine[Any, Any, T]]
+) -> asyncio.Task[T]:
+    """Begin a poll that has to read, and let it come some way."""
+    outbox.forget(frozenset({party.ven_id}))
+    poll = asyncio.create_task(poll_with(outbox, party))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    return poll
+
+
+@pytest.mark.parametrize("turns", YIELDS)
+async def test_what_is_published_while_a_reading_runs_is_in_the_next_poll(world: World, turns: int) -> None:
+    outbox = Outbox(world.store, world.desk)
+    party = await registered(world)
+    poll = await reading(outbox, party, turns, asked)
+    await world.put(simple_event(), "ven-a")
+    later = await asked(outbox, party)
+    assert (await poll, later) in (([], [("evt-a", 0)]), ([("evt-a", 0)], []), ([("evt-a", 0)], [("evt-a", 0)]))
+    assert await asked(outbox, party, 59) == []
+
+
+@pytest.mark.parametrize("turns", YIELDS)
+async def test_rule_050_a_new_version_made_while_a_reading_runs_is_in_the_next_poll(world: World, turns: int) -> None:
+    outbox = Outbox(world.store, world.desk)
+    party = await registered(world)
+    row = await world.put(simple_event(), "ven-a")
+    poll = await reading(outbox, party, turns, asked)
+    await world.modify(row)
+    later = await asked(outbox, party)
+    assert later == [("evt-a", 1)] or ((await poll), later) == ([("evt-a", 1)], [])
+    await poll
+    assert await asked(outbox, party, 59) == []
+    await outbox.flush()
+    async with world.store.read() as tx:
+        (state,) = await tx.events.states("evt-a")
+    assert state.delivered_modification == 1
+
+
+@pytest.mark.parametrize("turns", YIELDS)
+async def test_what_is_answered_while_a_reading_runs_is_not_asked_again(world: World, turns: int) -> None:
+    outbox = Outbox(world.store, world.desk)
+    party = await registered(world)
+    await world.put(simple_event(), "ven-a")
+    assert await asked(outbox, party) == [("evt-a", 0)]
+    poll = await reading(outbox, party, turns, asked)
+    await party.send(opt_in("ven-a"))
+    assert await asked(outbox, party, 60) == []
+    assert await poll == []
+    assert await asked(outbox, party, 3000) == []
+
+
+@pytest.mark.parametrize("turns", YIELDS)
+async def test_rule_301_a_registration_while_a_reading_runs_is_greeted_and_gets_its_events_again(
+    world: World, turns: int
+) -> None:
+    outbox = Outbox(world.store, world.desk)
+    party = await registered(world)
+    await world.put(simple_event(), "ven-a")
+    assert await asked(outbox, party) == [("evt-a", 0)]
+    poll = await reading(outbox, party, turns, look)  # the services would send it the greeting
+    await outbox.write_deliveries()  # as the listener does before a registration
+    await party.register()
+    assert await look(outbox, party) is None  # METADATA comes first, from the services
+    assert isinstance(await party.poll(), RegisterReport)
+    await poll
+    assert await asked(outbox, party) == [("evt-a", 0)]
+
+
+@pytest.mark.parametrize("turns", YIELDS)
+async def test_rule_405_a_registration_cancelled_while_a_reading_runs_ends_answers_from_memory(
+    world: World, turns: int
+) -> None:
+    outbox = Outbox(world.store, world.desk)
+    party = await registered(world)
+    await world.put(simple_event(), "ven-a")
+    poll = await reading(outbox, party, turns, asked)
+    async with world.store.write() as tx:
+        await tx.vens.update("ven-a", registration_id=None)
+    assert await look(outbox, party) is None
+    await poll
+    assert await look(outbox, party) is None
+
+
+@pytest.mark.parametrize("turns", YIELDS)
+async def test_a_hand_out_while_a_reading_runs_is_not_forgotten(world: World, turns: int) -> None:
+    outbox = Outbox(world.store, world.desk)
+    party = await registered(world)
+    await world.put(simple_event(), "ven-a")
+    await outbox.distribute(party.fingerprint, RequestEvent(request_id="r", ven_id="ven-b", reply_limit=0), START)
+    assert len(outbox) == 1
+    request = RequestEvent(request_id="r", ven_id="ven-a", reply_limit=0)
+    pulled = asyncio.create_task(outbox.distribute(party.fingerprint, request, START + timedelta(seconds=5)))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    assert await asked(outbox, party, 5) == [("evt-a", 0)]
+    await pulled
+    assert await asked(outbox, party, 6) == []
+
+
+async def test_vens_that_ask_at_once_are_read_together(world: World) -> None:
+    store = CountingStore(world.store.engine)
+    world.store = store
+    outbox = Outbox(store, world.desk)
+    parties = await crowd(world, 30)
+    await world.put(simple_event(), *(party.ven_id for party in parties))
+    assert await asyncio.gather(*(asked(outbox, party) for party in parties)) == [[("evt-a", 0)]] * 30
+    assert store.reads == 1
+    assert await asyncio.gather(*(asked(outbox, party) for party in parties)) == [[]] * 30
+    await outbox.flush()
+    async with store.read() as tx:
+        states = await tx.events.states("evt-a")
+    assert [(each.deliveries, each.delivered_modification) for each in states] == [(1, 0)] * 30
+
+
+async def test_vens_that_were_dropped_are_read_before_they_ask(world: World) -> None:
+    store = CountingStore(world.store.engine)
+    world.store = store
+    outbox = Outbox(store, world.desk)
+    parties = await crowd(world, 5)
+    await asyncio.gather(*(asked(outbox, party) for party in parties[:4]))
+    ahead = asyncio.create_task(outbox.ahead(world.clock))
+    await world.put(simple_event(), *(party.ven_id for party in parties))
+    assert len(outbox) == 0
+    while not world.clock.sleepers:
+        await asyncio.sleep(0)
+    world.clock.advance(AHEAD_S)
+    async with asyncio.timeout(10):
+        while len(outbox) < 4:  # the fifth has never asked
+            await asyncio.sleep(0)
+    reads = store.reads
+    for party in parties[:4]:
+        assert await asked(outbox, party, 30) == [("evt-a", 0)]
+    assert store.reads == reads
+    assert await asked(outbox, parties[4]) == [("evt-a", 0)]
+    assert store.reads == reads + 1
+    ahead.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ahead
+
+
+async def test_an_event_is_repeated_only_after_looking_whether_another_process_has_the_answer(world: World) -> None:
+    outbox = Outbox(world.store, world.desk)
+    party = await registered(world)
+    await world.put(simple_event(), "ven-a")
+    assert await asked(outbox, party) == [("evt-a", 0)]
+    await outbox.flush()
+    other = World(Store(world.store.engine), world.clock, world.desk)
+    await Party(other, "ven-a", party.fingerprint).send(opt_in("ven-a"))
+    assert await asked(outbox, party, 60) == []
+
+
+async def test_rule_063_vens_with_the_same_event_get_it_with_targets_of_their_own(world: World) -> None:
+    outbox = Outbox(world.store, world.desk)
+    parties = await crowd(world, 3)
+    await world.put(simple_event(), "ven-2", resources={"ven-0": ("evse-0",), "ven-1": ("evse-1", "evse-2")})
+    targets = []
+    for party in parties:
+        reply = await outbox.distribute(party.fingerprint, Poll(ven_id=party.ven_id), START)
+        assert reply is not None
+        targets += [(event.target.ven_ids, event.target.resource_ids) for event in reply.events]
+    assert targets == [(("ven-0",), ("evse-0",)), (("ven-1",), ("evse-1", "evse-2")), (("ven-2",), ())]
+
+
+async def test_memory_is_bounded_and_what_has_no_room_is_read(world: World) -> None:
+    outbox = Outbox(world.store, world.desk, remembered=2)
+    parties = await crowd(world, 5)
+    await world.put(simple_event(), *(party.ven_id for party in parties))
+    for party in parties:
+        assert await asked(outbox, party) == [("evt-a", 0)]
+    assert len(outbox) == 2
+    for party in parties:
+        assert await asked(outbox, party, 1) == []

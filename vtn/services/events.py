@@ -14,31 +14,43 @@ from openadr.model import EiTarget, Event
 from openadr.timeline import order, status
 from openadr.times import whole_second
 from vtn.services.context import Desk, RetryPolicy, done
-from vtn.store.rows import Assignment, Delivery, Ven
+from vtn.store.rows import Assignment, Delivery, StoredEvent, Ven
 from vtn.store.store import Tx
 
 DELIVERIES_KEPT = 20  # of one version at one VEN; more than any retry policy needs, and a bound on what a VEN can cause
 
 
 def payload(assignments: tuple[Assignment, ...], now: datetime) -> tuple[Event, ...]:
-    """Return the events as one VEN gets them: own target, fresh status, one createdDateTime (R15, R63, R115).
+    """Return the events as one VEN gets them: own target, fresh status, one createdDateTime (R15, R63, R115)."""
+    return addressed(stamped(tuple(each.stored for each in assignments), now), assignments)
+
+
+def stamped(stored: tuple[StoredEvent, ...], now: datetime) -> tuple[Event, ...]:
+    """Return these events with status and createdDateTime in the order of a payload, the same for every VEN.
 
     createdDateTime is when the newest of these events was last changed, so an unchanged payload stays byte for byte the
     same.
     """
-    if not assignments:
+    if not stored:
         return ()
-    created = whole_second(max(each.stored.modified_at for each in assignments))
-    return order((_for_ven(each, created, now) for each in assignments), now)
+    created = whole_second(max(each.modified_at for each in stored))
+    return order((_stamped(each.event, created, now) for each in stored), now)
 
 
-def _for_ven(assignment: Assignment, created: datetime, now: datetime) -> Event:
-    event = assignment.stored.event
+def _stamped(event: Event, created: datetime, now: datetime) -> Event:
     return replace(
-        event,
-        descriptor=replace(event.descriptor, event_status=status(event, now), created_date_time=created),
-        target=EiTarget(ven_ids=(assignment.state.ven_id,), resource_ids=assignment.resource_ids),
+        event, descriptor=replace(event.descriptor, event_status=status(event, now), created_date_time=created)
     )
+
+
+def addressed(events: tuple[Event, ...], assignments: tuple[Assignment, ...]) -> tuple[Event, ...]:
+    """Return the events with the target that the VEN of the assignments sees: itself and what is named of it (R63)."""
+    by_id = {each.stored.event_id: each for each in assignments}
+    return tuple(_addressed(event, by_id[event.descriptor.event_id]) for event in events)
+
+
+def _addressed(event: Event, assignment: Assignment) -> Event:
+    return replace(event, target=EiTarget(ven_ids=(assignment.state.ven_id,), resource_ids=assignment.resource_ids))
 
 
 def fresh(assignments: tuple[Assignment, ...], now: datetime) -> tuple[Assignment, ...]:

@@ -4,6 +4,7 @@ Rule: our METADATA comes first after a registration (R301), then events that are
 the rest of the queue in order. What was sent comes again until it is answered or given up.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -11,8 +12,11 @@ from enum import StrEnum
 from openadr.messages import Message, Poll, RegisterReport, Response
 from vtn.services.context import Desk, done
 from vtn.services.events import distribute, fresh
-from vtn.store.rows import Assignment, Outbound, Ven
+from vtn.store.codec import root_of
+from vtn.store.rows import Assignment, Outbound, QueueHead, Ven
 from vtn.store.store import Tx
+
+_METADATA = root_of(RegisterReport)
 
 
 class Turn(StrEnum):
@@ -43,20 +47,34 @@ def turn(waiting: Waiting, now: datetime) -> Turn:
     return Turn.QUEUE if queue else Turn.NOTHING
 
 
+def repeats(waiting: Waiting, now: datetime) -> bool:
+    """True if an event that is due was handed out before, so that its answer may have come since it was read."""
+    return any(
+        each.state.due_at is not None
+        and each.state.due_at <= now
+        and each.state.delivered_modification == each.stored.modification_number
+        for each in waiting.assignments
+    )
+
+
 def quiet_until(waiting: Waiting) -> datetime | None:
     """Return when something is due next, ``None``: not before something changes."""
     dues = [each.state.due_at for each in waiting.assignments if each.state.due_at is not None]
     return min(dues if waiting.queue_due is None else [*dues, waiting.queue_due], default=None)
 
 
-async def look(tx: Tx, ven_id: str, now: datetime) -> Waiting:
-    """Read what waits for a VEN."""
-    head = await tx.queue.head(ven_id, now)
-    return Waiting(
-        assignments=await tx.events.of_ven(ven_id, now),
-        queue_due=await tx.queue.next_due(ven_id) if head is None else head.due_at,
-        greeting=head is not None and head.attempts == 0 and isinstance(head.message, RegisterReport),
-    )
+async def look(tx: Tx, ven_ids: Sequence[str], now: datetime) -> dict[str, Waiting]:
+    """Read what waits for VENs, by venID."""
+    heads = await tx.queue.heads(ven_ids, now)
+    assignments = await tx.events.of_vens(ven_ids, now)
+    return {ven_id: _waiting(assignments.get(ven_id, ()), heads.get(ven_id), now) for ven_id in ven_ids}
+
+
+def _waiting(assignments: tuple[Assignment, ...], head: QueueHead | None, now: datetime) -> Waiting:
+    if head is None:
+        return Waiting(assignments=assignments)
+    greeting = head.due_at <= now and head.attempts == 0 and head.root == _METADATA
+    return Waiting(assignments=assignments, queue_due=head.due_at, greeting=greeting)
 
 
 def empty(ven_id: str) -> Response:
@@ -66,7 +84,7 @@ def empty(ven_id: str) -> Response:
 
 async def poll(tx: Tx, _request: Poll, ven: Ven, now: datetime, desk: Desk) -> Message:
     """Answer oadrPoll."""
-    match turn(await look(tx, ven.ven_id, now), now):
+    match turn((await look(tx, (ven.ven_id,), now))[ven.ven_id], now):
         case Turn.NOTHING:
             return empty(ven.ven_id)
         case Turn.EVENTS:

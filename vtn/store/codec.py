@@ -26,9 +26,9 @@ def load(text: str, kind: type[T]) -> T:
     return msgspec.json.decode(text, type=kind)
 
 
-def root_of(message: Message) -> str:
-    """Return the element name of a message, for example ``oadrCreateReport``."""
-    return f"oadr{type(message).__name__}"
+def root_of(kind: type[Message]) -> str:
+    """Return the element name of messages of a kind, for example ``oadrCreateReport``."""
+    return f"oadr{kind.__name__}"
 
 
 def load_message(root: str, text: str) -> Message:

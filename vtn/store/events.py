@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openadr.model import Event, OptType
 from vtn.store.codec import Touched, dump, load, upsert
+from vtn.store.decoded import Decoded, Version
 from vtn.store.rows import (
     Assignment,
     Delivery,
@@ -25,6 +26,7 @@ from vtn.store.rows import (
 from vtn.store.tables import Instant, event, event_delivery, event_resource, event_ven, event_version
 
 _STATE = tuple(event_ven.c)
+_STATE_NAMES = tuple(column.name for column in _STATE)
 
 
 def _stored(row: Row[Any]) -> StoredEvent:
@@ -56,10 +58,11 @@ def _resource(row: Row[Any]) -> EventResource:
 class Events:
     """Events within one transaction; ``touched`` is told of every VEN that gets something new to fetch."""
 
-    def __init__(self, connection: AsyncConnection, touched: Touched, *, writing: bool) -> None:
+    def __init__(self, connection: AsyncConnection, touched: Touched, decoded: Decoded, *, writing: bool) -> None:
         self._connection = connection
         self._writing = writing
         self._touched = touched
+        self._decoded = decoded
 
     async def put(self, stored: StoredEvent, actor: str) -> None:
         """Write a new event or a new version of one."""
@@ -129,17 +132,35 @@ class Events:
 
     async def of_ven(self, ven_id: str, now: datetime) -> tuple[Assignment, ...]:
         """Return the events of a VEN that belong into its payloads (R50, R52, R66), in the order of their making."""
-        acknowledged = and_(
-            event.c.cancelled.is_(True),
-            event_ven.c.answered_modification.is_not(None),
-            event_ven.c.answered_modification == event.c.modification_number,
-        )
-        query = _joined().where(
-            event_ven.c.ven_id == ven_id,
-            or_(event.c.payload_end.is_(None), event.c.payload_end > now),
-            ~acknowledged,
-        )
-        return await self._assignments(query.order_by(event.c.created_at, event.c.event_id))
+        return (await self.of_vens((ven_id,), now)).get(ven_id, ())
+
+    async def of_vens(self, ven_ids: Sequence[str], now: datetime) -> dict[str, tuple[Assignment, ...]]:
+        """Return the same for many VENs at once, by venID; those without events are left out."""
+        rows = (await self._connection.execute(_OF_VENS, {"b_ven_ids": ven_ids, "b_now": now})).all()
+        events = await self._events({(row.event_id, row.modification_number, row.modified_at) for row in rows})
+        states = [_state(dict(zip(_STATE_NAMES, row, strict=False))) for row in rows]
+        named = await self._named(states)
+        found: dict[str, list[Assignment]] = {}
+        for state in states:
+            stored = events.get(state.event_id)
+            if stored is not None:
+                names = named.get((state.ven_id, state.event_id), ())
+                found.setdefault(state.ven_id, []).append(Assignment(stored=stored, state=state, resource_ids=names))
+        return {ven_id: tuple(assignments) for ven_id, assignments in found.items()}
+
+    async def _events(self, wanted: set[Version]) -> dict[str, StoredEvent]:
+        """Return events by eventID, each document decoded once for all its VENs.
+
+        What a write transaction reads may never be committed and is therefore not remembered.
+        """
+        found = {version[0]: stored for version in wanted if (stored := self._decoded.get(version)) is not None}
+        missing = [version[0] for version in wanted if version[0] not in found]
+        if missing:
+            for row in await self._connection.execute(select(event).where(event.c.event_id.in_(missing))):
+                stored = found[row.event_id] = _stored(row)
+                if not self._writing:
+                    self._decoded.keep((row.event_id, row.modification_number, row.modified_at), stored)
+        return found
 
     async def one_of_ven(self, ven_id: str, event_id: str) -> Assignment | None:
         """Return one event of a VEN whatever its status, ``None`` if the VEN never had it.
@@ -155,22 +176,23 @@ class Events:
         states = [_state({column.name: getattr(row, f"v_{column.name}") for column in _STATE}) for row in rows]
         named = await self._named(states)
         return tuple(
-            Assignment(stored=_stored(row), state=state, resource_ids=named.get(state.event_id, ()))
+            Assignment(stored=_stored(row), state=state, resource_ids=named.get((state.ven_id, state.event_id), ()))
             for row, state in zip(rows, states, strict=True)
         )
 
-    async def _named(self, states: Sequence[EventVen]) -> dict[str, tuple[str, ...]]:
+    async def _named(self, states: Sequence[EventVen]) -> dict[tuple[str, str], tuple[str, ...]]:
+        """Return the resources that targets name, by (venID, eventID)."""
         narrowed = [each for each in states if not each.whole_ven]
         if not narrowed:
             return {}
-        query = select(event_resource.c.event_id, event_resource.c.resource_id).where(
-            event_resource.c.ven_id == narrowed[0].ven_id,
-            event_resource.c.event_id.in_([each.event_id for each in narrowed]),
-        )
-        found: dict[str, list[str]] = {}
-        for row in await self._connection.execute(query.order_by(event_resource.c.resource_id)):
-            found.setdefault(row.event_id, []).append(row.resource_id)
-        return {event_id: tuple(names) for event_id, names in found.items()}
+        values = {
+            "b_ven_ids": sorted({each.ven_id for each in narrowed}),
+            "b_event_ids": sorted({each.event_id for each in narrowed}),
+        }
+        found: dict[tuple[str, str], list[str]] = {}
+        for ven_id, event_id, resource_id in await self._connection.execute(_NAMED, values):
+            found.setdefault((ven_id, event_id), []).append(resource_id)
+        return {key: tuple(names) for key, names in found.items()}
 
     async def states(self, event_id: str) -> tuple[EventVen, ...]:
         """Return the state of an event per VEN."""
@@ -222,6 +244,28 @@ class Events:
         self._touched.everywhere(ven_id)
 
 
+_OF_VENS = (
+    select(*_STATE, event.c.modification_number, event.c.modified_at)
+    .join(event, event_ven.c.event_id == event.c.event_id)
+    .where(
+        event_ven.c.ven_id.in_(bindparam("b_ven_ids", expanding=True)),
+        or_(event.c.payload_end.is_(None), event.c.payload_end > bindparam("b_now", type_=Instant)),
+        or_(
+            event.c.cancelled.is_(False),
+            event_ven.c.answered_modification.is_(None),
+            event_ven.c.answered_modification != event.c.modification_number,
+        ),
+    )
+    .order_by(event.c.created_at, event.c.event_id)
+)
+_NAMED = (
+    select(event_resource.c.ven_id, event_resource.c.event_id, event_resource.c.resource_id)
+    .where(
+        event_resource.c.ven_id.in_(bindparam("b_ven_ids", expanding=True)),
+        event_resource.c.event_id.in_(bindparam("b_event_ids", expanding=True)),
+    )
+    .order_by(event_resource.c.resource_id)
+)
 _NUMBER = bindparam("b_modification_number", type_=Integer)
 _DELIVERED = (
     update(event_ven)

@@ -3,16 +3,23 @@
 Rule: a payload is added in the transaction of the change that causes it; sending counts an attempt and sets the next.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openadr.messages import Message
 from vtn.store.codec import Touched, dump, load_message, root_of
-from vtn.store.rows import Outbound
+from vtn.store.rows import Outbound, QueueHead
 from vtn.store.tables import outbound
+
+_WAITING = (
+    select(outbound.c.ven_id, outbound.c.root, outbound.c.due_at, outbound.c.attempts)
+    .where(outbound.c.ven_id.in_(bindparam("b_ven_ids", expanding=True)), outbound.c.due_at.is_not(None))
+    .order_by(outbound.c.id)
+)
 
 
 def _outbound(row: Row[Any]) -> Outbound:
@@ -39,7 +46,7 @@ class Queue:
         await self._connection.execute(
             insert(outbound).values(
                 ven_id=ven_id,
-                root=root_of(message),
+                root=root_of(type(message)),
                 request_id=request_id,
                 document=dump(message),
                 created_at=now,
@@ -60,10 +67,14 @@ class Queue:
         row = (await self._connection.execute(query)).one_or_none()
         return None if row is None else _outbound(row)
 
-    async def next_due(self, ven_id: str) -> datetime | None:
-        """Return when the next payload is due, ``None`` if the queue is empty."""
-        query = select(outbound.c.due_at).where(outbound.c.ven_id == ven_id, outbound.c.due_at.is_not(None))
-        return (await self._connection.execute(query.order_by(outbound.c.due_at).limit(1))).scalar_one_or_none()
+    async def heads(self, ven_ids: Sequence[str], now: datetime) -> dict[str, QueueHead]:
+        """Return per venID the oldest payload that is due, else the one that is due next; empty queues are left out."""
+        found: dict[str, QueueHead] = {}
+        for ven_id, root, due_at, attempts in await self._connection.execute(_WAITING, {"b_ven_ids": ven_ids}):
+            known = found.get(ven_id)
+            if known is None or (known.due_at > now and due_at < known.due_at):
+                found[ven_id] = QueueHead(root=root, due_at=due_at, attempts=attempts)
+        return found
 
     async def sent(self, ven_id: str, row_id: int, now: datetime, due_at: datetime | None) -> None:
         """Count an attempt; ``due_at``: when to send again if no answer comes, ``None``: never."""

@@ -243,6 +243,15 @@ class Outbound:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueueHead:
+    """What a VEN's poll queue sends next and when; ``attempts`` is how often it was sent already."""
+
+    root: str
+    due_at: datetime
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
     """The stored answer to an operator's request with an Idempotency-Key."""
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from runtime.database import read
 from vtn.store.codec import Touched
+from vtn.store.decoded import Decoded
 from vtn.store.events import Events
 from vtn.store.opts import Opts
 from vtn.store.outbound import Queue
@@ -23,6 +24,7 @@ from vtn.store.vens import Vens
 
 VERSION_TABLE = "vtn_alembic"
 _ROW = 1  # the change counter is one row
+_ANNOUNCE = update(change).where(change.c.id == _ROW).values(counter=change.c.counter + 1)
 
 Listener = Callable[[frozenset[str]], None]
 """Told after a commit which VENs have something new."""
@@ -31,11 +33,11 @@ Listener = Callable[[frozenset[str]], None]
 class Tx:
     """One transaction: the repositories on one connection."""
 
-    def __init__(self, connection: AsyncConnection, *, writing: bool) -> None:
+    def __init__(self, connection: AsyncConnection, decoded: Decoded, *, writing: bool) -> None:
         self.connection = connection
         self.touched = Touched()
         self.vens = Vens(connection, self.touched)
-        self.events = Events(connection, self.touched, writing=writing)
+        self.events = Events(connection, self.touched, decoded, writing=writing)
         self.queue = Queue(connection, self.touched)
         self.opts = Opts(connection)
         self.reports = Reports(connection)
@@ -69,6 +71,7 @@ class Store:
         self.engine = engine
         self.announced = 0  # how often this process moved the change counter
         self._listeners: list[Listener] = []
+        self._decoded = Decoded()
 
     def listen(self, listener: Listener) -> None:
         """Have ``listener`` called after each commit that touched VENs."""
@@ -76,23 +79,29 @@ class Store:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Tx]:
-        """Open a write transaction; it commits on leaving the block and rolls back on any exception."""
-        async with self.engine.begin() as connection:
-            tx = Tx(connection, writing=True)
-            yield tx
-            if tx.touched.announce:
-                await connection.execute(update(change).where(change.c.id == _ROW).values(counter=change.c.counter + 1))
-        self.announced += tx.touched.announce
-        if tx.touched.ven_ids:
-            touched = frozenset(tx.touched.ven_ids)
-            for listener in self._listeners:
-                listener(touched)
+        """Open a write transaction; it commits on leaving the block and rolls back on any exception.
+
+        Listeners are told also of a commit that went wrong: the database may have done it all the same.
+        """
+        touched: frozenset[str] = frozenset()
+        try:
+            async with self.engine.begin() as connection:
+                tx = Tx(connection, self._decoded, writing=True)
+                yield tx
+                if tx.touched.announce:
+                    await connection.execute(_ANNOUNCE)
+                touched = frozenset(tx.touched.ven_ids)
+            self.announced += tx.touched.announce
+        finally:
+            if touched:
+                for listener in self._listeners:
+                    listener(touched)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:
         """Open a read-only transaction."""
         async with read(self.engine) as connection:
-            yield Tx(connection, writing=False)
+            yield Tx(connection, self._decoded, writing=False)
 
     async def changes(self) -> int:
         """Return the change counter, which every process that shares the database moves on."""

@@ -3,7 +3,7 @@
 Rule: a VEN exists by enrolment only; registering fills columns of the same row, cancelling empties them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,10 @@ from vtn.store.rows import Resource, Ven
 from vtn.store.tables import ven, ven_group, ven_resource
 
 _COLUMNS = tuple(ven.c)
+_REGISTERED = select(ven.c.fingerprint, ven.c.ven_id).where(
+    ven.c.fingerprint.in_(bindparam("b_fingerprints", expanding=True)), ven.c.registration_id.is_not(None)
+)
+_SEEN = update(ven).where(ven.c.fingerprint == bindparam("key")).values(last_seen=bindparam("at"))
 
 
 def _ven(row: Row[Any]) -> Ven:
@@ -35,6 +39,11 @@ class Vens:
     async def by_fingerprint(self, fingerprint: str) -> Ven | None:
         """Return the VEN of a certificate."""
         return await self._one(select(*_COLUMNS).where(ven.c.fingerprint == fingerprint))
+
+    async def registered(self, fingerprints: Sequence[str]) -> dict[str, str]:
+        """Return the venIDs of those of these certificates whose VENs are registered, by fingerprint."""
+        rows = await self._connection.execute(_REGISTERED, {"b_fingerprints": fingerprints})
+        return {fingerprint: ven_id for fingerprint, ven_id in rows}
 
     async def _one(self, query: Select[Any]) -> Ven | None:
         row = (await self._connection.execute(query)).one_or_none()
@@ -65,9 +74,8 @@ class Vens:
 
     async def seen(self, instants: Mapping[str, datetime]) -> None:
         """Write ``last_seen`` of many VENs, by fingerprint."""
-        statement = update(ven).where(ven.c.fingerprint == bindparam("key")).values(last_seen=bindparam("at"))
         if instants:
-            await self._connection.execute(statement, [{"key": key, "at": at} for key, at in instants.items()])
+            await self._connection.execute(_SEEN, [{"key": key, "at": at} for key, at in instants.items()])
 
     async def add_resources(self, resources: Iterable[Resource]) -> None:
         """Add resources, or their groups; what METADATA names does not replace an enrolment."""

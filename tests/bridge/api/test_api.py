@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
+from yarl import URL
 
 from bridge.api import Api, build_api
 from runtime.http import serve
@@ -203,3 +204,19 @@ async def test_openapi_describes_every_route(call: Call) -> None:
         "/api/v1/overrides/{id}": ["delete"],
     }
     assert "kWBefore" in document["components"]["schemas"]["OutcomeBody"]["properties"]
+
+
+async def test_outcomes_come_in_pages_and_the_link_header_names_the_next(world: World) -> None:
+    await world.publish(*(event(simple((60, 2)), event_id=f"event-{n}", start=at(n)) for n in range(3)))
+    async with api_of(world) as client:
+        path, seen = "/api/v1/outcomes?limit=4", []
+        while path:
+            async with client.http.get(f"{client.base}{path}", headers={"Authorization": f"Bearer {TOKEN}"}) as answer:
+                seen.append([(row["eventID"], row["resourceID"]) for row in await answer.json()])
+                path = URL(answer.links["next"]["url"]).path_qs if "next" in answer.links else ""
+        assert [len(page) for page in seen] == [4, 2]
+        assert seen[0][0] == ("event-2", "evse-1")
+        assert len({row for page in seen for row in page}) == 6
+        for query in ("limit=0", "limit=10001", "limit=x", "limit=²", "cursor=x", "cursor=W10="):
+            status, problem = await client("GET", f"/api/v1/outcomes?{query}")
+            assert (status, problem["detail"][:5]) == (400, query[:5])

@@ -129,3 +129,12 @@ async def test_the_same_start_sent_twice_is_one_transaction() -> None:
         second = await charger.ask("s2", "StartTransaction", start)
         assert first[2]["transactionId"] == second[2]["transactionId"]
         assert at.fleet.log.count(("transaction", "CP-1", True)) == 1
+
+
+async def test_a_payload_nested_without_end_costs_its_frame_only() -> None:
+    async with bench(CHARGER) as at, raw(at) as charger:
+        await charger.boot()
+        deep = '{"a":' * 450 + "1" + "}" * 450
+        await charger.socket.send(f'[2,"deep","Heartbeat",{deep}]')
+        assert (await charger.answer("deep"))[2] == "FormationViolation"
+        await alive(charger)

@@ -126,14 +126,14 @@ async def test_ocp_09_no_answer_is_a_timeout_and_no_more_is_sent() -> None:
         assert result.outcome is CommandOutcome.TIMEOUT
 
 
-async def test_a_link_lost_in_mid_command_is_offline() -> None:
+async def test_a_link_lost_after_a_profile_was_sent_is_no_answer_for_the_charger_may_hold_it() -> None:
     async with bench(CHARGER) as at:
         async with raw(at) as charger:
             await charger.boot()
             await at.fleet.heard("connected", "CP-1")
             command = asyncio.create_task(at.central.set_limit("CP-1", at.schedule(10.0)))
             await charger.asked("SetChargingProfile")
-        assert (await command).outcome is CommandOutcome.OFFLINE
+        assert (await command).outcome is CommandOutcome.TIMEOUT
         await at.fleet.heard("disconnected", "CP-1")
         status = at.central.status("CP-1")
         assert status is not None
@@ -345,8 +345,9 @@ async def test_id_tags_are_masked_in_the_log(capsys: pytest.CaptureFixture[str])
     async with bench(CHARGER) as at, raw(at) as charger:
         await charger.boot()
         await charger.ask("a", "Authorize", {"idTag": "DEADBEEF42"})
-        assert "Authorize" in capsys.readouterr().out
-        assert "DEADBEEF" not in capsys.readouterr().out
+        logged = capsys.readouterr().out
+        assert "Authorize" in logged
+        assert "DEADBEEF" not in logged
 
 
 async def test_two_sessions_share_the_limit_of_one_charger() -> None:
@@ -389,3 +390,43 @@ async def test_a_session_profile_refused_too_early_is_sent_again() -> None:
         (sent,) = await answer_profiles(charger, "Accepted")
         assert sent["csChargingProfiles"]["chargingProfilePurpose"] == "TxProfile"
         await settled(lambda: at.value("ocpp_commands_total", command="extend", outcome="accepted") == 1)
+
+
+async def test_a_link_lost_between_two_profiles_is_no_answer_for_the_charger_holds_the_first() -> None:
+    async with bench(CHARGER) as at:
+        async with raw(at) as charger:
+            await charger.boot()
+            await begin(charger, at)
+            command = asyncio.create_task(at.central.set_limit("CP-1", at.schedule(10.0)))
+            await answer_profiles(charger, "Accepted")
+        assert (await command).outcome is CommandOutcome.TIMEOUT
+
+
+async def test_sec_only_the_settings_that_were_asked_for_are_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    """Some chargers answer GetConfiguration with everything they have, their password included."""
+    async with bench(CHARGER) as at, raw(at) as charger:
+        await charger.ask("boot", "BootNotification", {"chargePointVendor": "V", "chargePointModel": "M"})
+        frame = await charger.asked("GetConfiguration")
+        entries = [
+            {"key": "AuthorizationKey", "readonly": False, "value": "s3cret-of-the-charger"},
+            {"key": "ChargingScheduleMaxPeriods", "readonly": True, "value": "24"},
+        ]
+        await charger.send(3, frame[1], {"configurationKey": entries})
+        await at.fleet.heard("connected", "CP-1")
+    logged = capsys.readouterr().out
+    assert "ChargingScheduleMaxPeriods" in logged
+    assert "s3cret-of-the-charger" not in logged
+
+
+async def test_connectors_that_no_charger_has_are_not_kept() -> None:
+    async with bench(CHARGER) as at, raw(at) as charger:
+        await charger.boot()
+        for number in (1, 2, 100_000, 100_001):
+            payload = {"connectorId": number, "errorCode": "NoError", "status": "Charging"}
+            assert (await charger.ask(f"s{number}", "StatusNotification", payload))[0] == 3
+            await charger.ask(f"t{number}", "StartTransaction", START_TX | {"connectorId": number})
+            sampled = [{"value": "7200", "measurand": "Power.Active.Import", "unit": "W"}]
+            values = [{"timestamp": "2026-03-01T12:00:00Z", "sampledValue": sampled}]
+            await charger.ask(f"m{number}", "MeterValues", {"connectorId": number, "meterValue": values})
+        station = at.central._stations["CP-1"]
+        assert set(station.connectors) == set(station.sessions) == set(station.samples) == {1, 2}

@@ -298,3 +298,14 @@ def test_id_tags_and_passwords_are_masked() -> None:
         "n": 5,
     }
     assert masked({"password": "x"}) == {"password": "***"}
+
+
+def test_what_was_set_aside_is_masked_by_its_field_and_not_by_its_path() -> None:
+    assert masked({"payload/idTag": "SECRETTAG1", "payload/extra": 1}) == {"payload/idTag": "***G1", "payload/extra": 1}
+
+
+def test_a_payload_of_any_depth_can_be_masked() -> None:
+    payload: dict[str, object] = {"idTag": "SECRETTAG1"}
+    for _ in range(5000):
+        payload = {"a": payload}
+    assert "SECRETTAG1" not in str(masked(payload))

@@ -1,6 +1,7 @@
 """Each behaviour of a simulated charger against the central system, over websockets, seen by the meter."""
 
 import asyncio
+import logging
 from pathlib import Path
 from textwrap import dedent
 
@@ -251,3 +252,12 @@ async def test_a_tls_fleet_needs_a_ca_that_can_be_read(tmp_path: Path, ca: str) 
     async with aiohttp.ClientSession() as http:
         with pytest.raises(ValueError, match="ca"):
             build(load(file), base=tmp_path, clock=SystemClock(), http=http)
+
+
+async def test_a_fleet_s_frames_are_logged_at_debug_only(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "bridge.simulators.ocpp")
+    async with bench(CHARGER) as at, running(point := simulated(at)):
+        await charging(at, point)
+    frames = [record for record in caplog.records if record.name == "bridge.simulators.ocpp"]
+    assert any("BootNotification" in record.getMessage() for record in frames)
+    assert {record.levelno for record in frames} == {logging.DEBUG}

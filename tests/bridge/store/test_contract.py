@@ -217,3 +217,69 @@ async def test_out_04_another_process_reads_what_was_written(store: BridgeStore,
     await store.write(Changes(outcomes=(OUTCOME,)))
     async with open_engine(database_url) as second:
         assert await BridgeStore(second).outcomes() == (OUTCOME,)
+
+
+async def test_what_belongs_to_outcomes_closed_long_ago_is_forgotten_and_nothing_else(store: BridgeStore) -> None:
+    closed = replace(OUTCOME, phase=Phase.CLOSED, updated_at=at(10))
+    rows = (
+        closed,
+        replace(closed, event_id="event-2", updated_at=at(90)),
+        replace(closed, event_id="event-3", phase=Phase.RUNNING),
+    )
+    names = [row.event_id for row in rows]
+    override = Override(override_id="o", resource_id="evse-1", event_ids=("event-1",), reason="", start=at(0), end=None)
+    await store.write(
+        Changes(
+            outcomes=rows,
+            draws=tuple(Draw(event_id=n, resource_id="evse-1", start_u=0.1, release_u=0.2) for n in names),
+            opts=tuple(
+                OptTold(event_id=n, resource_id="evse-1", opt_type="optOut", reason="x", opt_id="o", at=at(3))
+                for n in names
+            ),
+            overrides=(
+                override,
+                replace(override, override_id="open"),
+                replace(override, override_id="new", start=at(60)),
+            ),
+        )
+    )
+    await store.write(Changes(closed_overrides=("o", "new")))
+    assert await store.forget(at(50)) == 1
+    assert {outcome.event_id for outcome in await store.outcomes()} == {"event-2", "event-3"}
+    assert {event_id for event_id, _ in await store.draws()} == {"event-2", "event-3"}
+    assert {event_id for event_id, _ in await store.opts()} == {"event-2", "event-3"}
+    assert {each.override_id for each in await store.overrides(include_closed=True)} == {"open", "new"}
+
+
+async def test_pages_of_outcomes_hold_each_once_latest_start_first(store: BridgeStore) -> None:
+    rows = [
+        replace(OUTCOME, event_id=f"event-{event}", resource_id=f"evse-{n}", effective_start=at(event))
+        for event in range(3)
+        for n in range(4)
+    ]
+    await store.write(Changes(outcomes=tuple(rows)))
+    found: list[Outcome] = []
+    while page := await store.outcome_page(
+        (found[-1].effective_start, found[-1].event_id, found[-1].resource_id) if found else None, 5
+    ):
+        found += page
+    assert [each.event_id for each in found] == ["event-2"] * 4 + ["event-1"] * 4 + ["event-0"] * 4
+    assert len({(each.event_id, each.resource_id) for each in found}) == 12
+
+
+async def test_a_writer_that_is_cancelled_does_not_cancel_those_who_share_its_commit(store: BridgeStore) -> None:
+    """A report that takes too long must not end the supervisor."""
+    writers = [
+        asyncio.create_task(store.write(Changes(outcomes=(replace(OUTCOME, resource_id=f"evse-{n}"),))))
+        for n in range(3)
+    ]
+    await writers[0]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    writers[1].cancel()  # it commits for the third one, too
+    results = await asyncio.gather(*writers, return_exceptions=True)
+    assert not isinstance(results[2], asyncio.CancelledError)
+    for n, result in enumerate(results):
+        if result is not None:
+            await store.write(Changes(outcomes=(replace(OUTCOME, resource_id=f"evse-{n}"),)))
+    assert len(await store.outcomes()) == 3

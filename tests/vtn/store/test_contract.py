@@ -31,6 +31,7 @@ from vtn.store.rows import (
     OptKind,
     OptSource,
     Point,
+    QueueHead,
     RequestState,
     Resource,
     Specifier,
@@ -238,18 +239,24 @@ async def test_a_queue_is_first_in_first_out_until_answered(store: Store) -> Non
         head = await tx.queue.head("ven-a", START)
         assert head is not None
         assert head.message == first
-        assert await tx.queue.next_due("ven-a") == START
+        heads = await tx.queue.heads(["ven-a", "ven-b"], START)
+        assert heads == {"ven-a": QueueHead(root="oadrRegisterReport", due_at=START, attempts=0)}
         await tx.queue.sent("ven-a", head.row_id, START, LATER)
         after = await tx.queue.head("ven-a", START)
         assert after is not None
         assert after.message == second
+        heads = await tx.queue.heads(["ven-a"], START)
+        assert heads == {"ven-a": QueueHead(root="oadrCreateReport", due_at=START, attempts=0)}
+        await tx.queue.sent("ven-a", after.row_id, START, LATER + timedelta(seconds=1))
+        heads = await tx.queue.heads(["ven-a"], START)
+        assert heads == {"ven-a": QueueHead(root="oadrRegisterReport", due_at=LATER, attempts=1)}
         assert not await tx.queue.answered("ven-a", "oadrRegisterReport", "req-9", 200, LATER)
         assert await tx.queue.answered("ven-a", "oadrRegisterReport", "", 200, LATER)
-        assert not await tx.queue.answered("ven-a", "oadrCreateReport", "req-2", 200, LATER)
+        assert not await tx.queue.answered("ven-a", "oadrCreateReport", "req-9", 200, LATER)
         assert await tx.queue.depth() == 1
         await tx.queue.clear("ven-a")
         assert await tx.queue.head("ven-a", LATER) is None
-        assert await tx.queue.next_due("ven-a") is None
+        assert await tx.queue.heads(["ven-a"], LATER) == {}
 
 
 def opt(opt_id: str, *, opt_type: OptType = OptType.OPT_OUT) -> CreateOpt:
@@ -418,6 +425,49 @@ async def test_a_failed_transaction_leaves_nothing_and_tells_nobody(store: Store
     async with store.read() as tx:
         assert await tx.vens.get("ven-a") is None
     assert (heard, await store.changes()) == ([], before)
+
+
+async def test_a_version_that_was_never_committed_is_not_remembered(store: Store) -> None:
+    await add_vens(store, "ven-a")
+    first, second = simple_event(priority=1), simple_event(priority=2)
+
+    async def fail() -> None:
+        async with store.write() as tx:
+            await tx.events.put(stored(first), "tester")
+            await tx.events.assign([EventVen(event_id="evt-a", ven_id="ven-a", whole_ven=True)], [])
+            assert len(await tx.events.of_ven("ven-a", START)) == 1
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    async with store.write() as tx:
+        await tx.events.put(stored(second), "tester")
+        await tx.events.assign([EventVen(event_id="evt-a", ven_id="ven-a", whole_ven=True)], [])
+    for _ in range(2):
+        async with store.read() as tx:
+            (found,) = await tx.events.of_ven("ven-a", START)
+        assert found.stored.event.descriptor.priority == 2
+
+
+async def test_many_vens_are_read_at_once_as_one_by_one(store: Store) -> None:
+    names = ("ven-a", "ven-b", "ven-c")
+    await add_vens(store, *names)
+    async with store.write() as tx:
+        await tx.vens.update("ven-a", registration_id="reg-a")
+        await tx.vens.update("ven-c", registration_id="reg-c")
+        for number, event_id in enumerate(("evt-b", "evt-a")):
+            await tx.events.put(stored(simple_event(event_id), START + timedelta(seconds=number)), "tester")
+            await tx.events.assign(
+                [EventVen(event_id=event_id, ven_id=name, whole_ven=name == "ven-a") for name in names[: number + 1]],
+                [EventResource(event_id=event_id, ven_id=name, resource_id=name) for name in names[: number + 1]],
+            )
+    async with store.read() as tx:
+        together = await tx.events.of_vens(names, START)
+        assert together == {name: await tx.events.of_ven(name, START) for name in ("ven-a", "ven-b")}
+        assert [each.stored.event_id for each in together["ven-a"]] == ["evt-b", "evt-a"]
+        assert [each.resource_ids for each in together["ven-b"]] == [("ven-b",)]
+        wanted = [fingerprint(number) for number in range(4)]
+        assert await tx.vens.registered(wanted) == {fingerprint(0): "ven-a", fingerprint(2): "ven-c"}
 
 
 async def test_instants_come_back_in_utc_and_naive_ones_are_refused(store: Store) -> None:
