@@ -216,7 +216,7 @@ def _compare(seen: Observation, amperes: float, policy: VerifyPolicy) -> Verdict
         return Verdict(state=OutcomeState.APPLIED, reason=f"{words}; asserting again", checked=True, retry=True)
     return Verdict(
         state=OutcomeState.FAILED,
-        reason=f"accepted and ignored: {words} after {seen.retries} retries",
+        reason=f"accepted and ignored: {words} after {seen.retries} {'retry' if seen.retries == 1 else 'retries'}",
         checked=True,
     )
 
