@@ -95,7 +95,7 @@ def test_accepted_and_ignored_fails_after_the_retries() -> None:
     found = verdict(40, reading=reading(40, 32.0), retries=1)
     assert (found.state, found.retry) == (OutcomeState.FAILED, False)
     assert found.reason == (
-        "accepted and ignored: meter reads 32.0 A per phase against a limit of 16 A after 1 retries"
+        "accepted and ignored: meter reads 32.0 A per phase against a limit of 16 A after 1 retry"
     )
 
 
