@@ -13,7 +13,12 @@ export function formView(form, errors, data, act) {
   const set = (name) => (event) =>
     act.set(name, event.target.type === "checkbox" ? event.target.checked : event.target.value);
   const input = (name, attributes) =>
-    h("input", { id: `f-${name}`, ...attributes, on: { input: set(name) }, props: { value: form[name] } });
+    h("input", {
+      id: `f-${name}`,
+      ...attributes,
+      on: { input: set(name), change: set(name) },
+      props: { value: form[name] },
+    });
   const unit = (name, label) =>
     h(
       "select",
@@ -49,7 +54,7 @@ export function formView(form, errors, data, act) {
         autocomplete: "off",
         spellcheck: "false",
         ...fault("context"),
-        on: { input: set("context") },
+        on: { input: set("context"), change: set("context") },
         props: { value: form.context },
       }),
       h(
@@ -127,7 +132,7 @@ export function formView(form, errors, data, act) {
             id: "f-duration",
             inputmode: "numeric",
             ...fault("duration"),
-            on: { input: set("length") },
+            on: { input: set("length"), change: set("length") },
             props: { value: form.length },
           }),
           unit("lengthUnit", "unit of the duration"),
@@ -144,7 +149,7 @@ export function formView(form, errors, data, act) {
             inputmode: "numeric",
             placeholder: "none",
             ...fault("startafter"),
-            on: { input: set("spread") },
+            on: { input: set("spread"), change: set("spread") },
             props: { value: form.spread },
           }),
           unit("spreadUnit", "unit of the spread"),
