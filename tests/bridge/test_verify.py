@@ -94,9 +94,7 @@ def test_a_reading_at_the_tolerance_is_met_and_above_it_is_not() -> None:
 def test_accepted_and_ignored_fails_after_the_retries() -> None:
     found = verdict(40, reading=reading(40, 32.0), retries=1)
     assert (found.state, found.retry) == (OutcomeState.FAILED, False)
-    assert found.reason == (
-        "accepted and ignored: meter reads 32.0 A per phase against a limit of 16 A after 1 retry"
-    )
+    assert found.reason == ("accepted and ignored: meter reads 32.0 A per phase against a limit of 16 A after 1 retry")
 
 
 def test_a_paused_charger_may_draw_its_own_electronics() -> None:
