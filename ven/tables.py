@@ -5,16 +5,15 @@ Rule: what an operator may ask for is a column; whole events, requests and messa
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Dialect, Float, Integer, MetaData, String, Table, Text
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, MetaData, String, Table, Text
 
 from openadr.exchange import Service
 from openadr.messages import ROOTS
 from openadr.model import Event, OptType, ReportRequest
+from runtime.columns import Instant
 from ven.model import Owed, Registration, StoredEvent, StoredRequest
 
 T = TypeVar("T")
@@ -23,29 +22,6 @@ Row = Mapping[str, Any]
 
 class StoredValueError(Exception):
     """A row cannot be read back; the text names its table and key."""
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware UTC datetime; SQLite keeps no zone, so it is cut on the way in and put back on the way out."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        """Return the value in UTC; naive values are refused."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("instant without time zone")
-        utc = value.astimezone(UTC)
-        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Return the value aware, in UTC."""
-        if value is None:
-            return None
-        aware: datetime = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-        return aware
 
 
 metadata = MetaData()

@@ -4,34 +4,9 @@ Rule: instants are stored in UTC by ``Instant`` and read back aware; only whole 
 because a version of a schedule is immutable; everything an operator may ask for is a column.
 """
 
-from datetime import UTC, datetime
-from typing import Any
+from sqlalchemy import Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
 
-from sqlalchemy import Boolean, Column, DateTime, Dialect, Float, Index, Integer, MetaData, String, Table, Text
-from sqlalchemy.types import TypeDecorator
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware UTC datetime; SQLite keeps no zone, so it is cut on the way in and put back on the way out."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        """Return the value in UTC; naive values are refused."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("instant without time zone")
-        utc = value.astimezone(UTC)
-        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Return the value aware, in UTC."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)  # type: ignore[no-any-return]
-
+from runtime.columns import Instant
 
 metadata = MetaData()
 

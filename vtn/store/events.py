@@ -12,6 +12,7 @@ from sqlalchemy import Integer, Row, Select, and_, bindparam, case, exists, inse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openadr.model import Event, OptType
+from runtime.columns import Instant
 from vtn.store.codec import Touched, dump, load, upsert
 from vtn.store.decoded import Decoded, Version
 from vtn.store.rows import (
@@ -23,7 +24,7 @@ from vtn.store.rows import (
     OptSource,
     StoredEvent,
 )
-from vtn.store.tables import Instant, event, event_delivery, event_resource, event_ven, event_version
+from vtn.store.tables import event, event_delivery, event_resource, event_ven, event_version
 
 _STATE = tuple(event_ven.c)
 _STATE_NAMES = tuple(column.name for column in _STATE)

@@ -4,15 +4,12 @@ Rule: instants are stored as UTC and read as aware UTC; values that are replaced
 report request) are kept as JSON documents beside the columns that are searched.
 """
 
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     Float,
     ForeignKey,
     ForeignKeyConstraint,
@@ -24,32 +21,11 @@ from sqlalchemy import (
     Table,
     Text,
 )
-from sqlalchemy.types import TypeDecorator
+
+from runtime.columns import Instant
 
 ID_LENGTH = 255  # identifiers are opaque strings without a limit in the XSD; longer ones are refused by the services
 _SERIAL = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only in an INTEGER key
-
-
-class Instant(TypeDecorator[datetime]):
-    """An aware UTC datetime; naive on SQLite, timestamptz on PostgreSQL."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Store UTC. Raises ``ValueError`` for a naive value."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("instant without time zone")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Read aware UTC."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 metadata = MetaData(
