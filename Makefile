@@ -4,9 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 # The pure core, held at 100 % branch coverage.
-PURE := openadr/*,ven/model.py,ven/session.py,ven/registration.py,ven/events.py,ven/reports.py,ven/outbox.py,ven/opts.py,bridge/resources.py,bridge/program.py,bridge/plan.py,bridge/schedule.py,bridge/arbiter.py,bridge/allocate.py,bridge/assess.py,bridge/overrides.py,bridge/verify.py,bridge/ocpp/profile.py,bridge/ocpp/frames.py
+PURE := openadr/*,ven/model.py,ven/session.py,ven/payloads.py,ven/registration.py,ven/events.py,ven/reports.py,ven/outbox.py,ven/opts.py,bridge/resources.py,bridge/program.py,bridge/rules.py,bridge/asks.py,bridge/cap.py,bridge/ramp.py,bridge/reference.py,bridge/plan.py,bridge/schedule.py,bridge/arbiter.py,bridge/allocate.py,bridge/groups.py,bridge/agenda.py,bridge/outage.py,bridge/spread.py,bridge/halfhour.py,bridge/points.py,bridge/series.py,bridge/flexibility.py,bridge/assess.py,bridge/overrides.py,bridge/verify.py,bridge/ocpp/profile.py,bridge/ocpp/frames.py,bridge/ocpp/window.py,bridge/ocpp/deadline.py,bridge/ocpp/repeats.py,bridge/ocpp/readback.py,bridge/cta2045/frames.py,bridge/cta2045/values.py,bridge/cta2045/commands.py,bridge/cta2045/bodies.py,bridge/cta2045/energy.py,bridge/cta2045/intermediate.py,bridge/cta2045/datalink.py,bridge/cta2045/timing.py,bridge/cta2045/receiver.py,bridge/cta2045/link.py,bridge/cta2045/echo.py,bridge/cta2045/inbox.py,bridge/cta2045/orders.py,bridge/cta2045/ladder.py,bridge/cta2045/meter.py
 
-.PHONY: demo test check format lint types contracts bench lock schemas docs clean
+# Tests that show it: all but the long ones of the shells.
+PURE_TESTS := tests/openadr tests/ven tests/bridge tests/conformance tests/vtn/test_signatures.py tests/vtn/test_rendering.py \
+	--ignore tests/bridge/test_outage_fleet.py --ignore tests/bridge/test_kill.py --ignore tests/bridge/store \
+	--ignore tests/bridge/simulators --ignore tests/bridge/test_real_chargers.py --ignore tests/bridge/test_upstreams.py \
+	--ignore tests/ven/test_state.py
+
+.PHONY: demo test check cover format lint types contracts bench lock schemas docs clean
 
 $(VENV)/.installed: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" if sys.version_info < (3, 11) else 0)'
@@ -18,12 +24,15 @@ $(VENV)/.installed: constraints.txt pyproject.toml
 demo: $(VENV)/.installed  ## the whole chain on this machine, about two minutes
 	$(BIN)/python -m examples.demo $(ARGS)
 
-test: $(VENV)/.installed  ## all tests
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.installed  ## all tests: first those that start processes of ours and mostly wait, then the rest on every core
+	$(BIN)/python -m pytest -m process -n 2 $(ARGS) || test $$? -eq 5  # 5: ARGS names none of them
+	$(BIN)/python -m pytest -m "not process" -n auto $(ARGS)
 
-check: $(VENV)/.installed lint types contracts  ## format, lint, types, contracts, and the tests of one process with coverage
+check: $(VENV)/.installed lint types contracts cover  ## format, lint, types, contracts, coverage of the pure core
+
+cover: $(VENV)/.installed  ## the pure core is at 100 % branch coverage by its own tests
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m pytest -m "not process" --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest -n auto -m "not process" --cov --cov-report= $(PURE_TESTS) $(ARGS)
 	$(BIN)/python -m coverage report --include='$(PURE)' --fail-under=100
 
 lint: $(VENV)/.installed
@@ -46,6 +55,7 @@ bench: $(VENV)/.installed  ## measured comparisons; ARGS="--quick --only NAME,NA
 schemas: $(VENV)/.installed  ## write schemas/ anew from the code
 	$(BIN)/oadr-vtn schema > schemas/.new && mv schemas/.new schemas/vtn-settings.schema.json
 	$(BIN)/oadr-bridge schema > schemas/.new && mv schemas/.new schemas/bridge-settings.schema.json
+	$(BIN)/oadr-bridge programme-schema > schemas/.new && mv schemas/.new schemas/programme.schema.json
 
 docs: $(VENV)/.installed  ## write the generated reference pages anew
 	PYTHONPATH=. $(BIN)/python docs/generate.py

@@ -50,13 +50,14 @@ class Ven:
 
     async def send(self, service: str, message: Message) -> bytes:
         """Send one message and return the answer's bytes."""
-        return await self._post(service, wire.encode(message))
+        return await self.post(service, wire.encode(message))
 
     async def poll(self) -> bytes:
         """Poll once."""
-        return await self._post("OadrPoll", self._poll)
+        return await self.post("OadrPoll", self._poll)
 
-    async def _post(self, service: str, data: bytes) -> bytes:
+    async def post(self, service: str, data: bytes) -> bytes:
+        """Send prepared bytes and return the answer's."""
         async with self._http.post(f"{self._base}/OpenADR2/Simple/2.0b/{service}", data=data) as answer:
             body = await answer.read()
             if answer.status != 200:

@@ -1,8 +1,10 @@
-"""``poll_empty`` and ``poll_1_event``: server CPU a request of our VTN beside openleadr's, over mutual TLS, kept alive.
+"""``poll_empty``, ``poll_1_event`` and ``poll_10_events``: server CPU a request beside openleadr's, over mutual TLS.
 
-Both serve the same VENs, each with its own certificate; ours keeps everything in SQLite with full synchronisation, the
-peer keeps all in memory. poll_1_event publishes one event and lets every VEN fetch it once, after a short event before
-that has warmed both up; what is read ahead and written of the second one counts, publishing it does not.
+Both serve the same VENs, each with its own certificate and a connection kept alive; ours keeps everything in SQLite
+with full synchronisation, the peer keeps all in memory. The others publish so many events for all VENs and let every
+VEN fetch them with one poll, after one that has warmed both up and is in no payload any more. What ours reads ahead
+before the polls and writes after them (each hand-out is recorded) counts, publishing does not; with one process on a
+SQLite file publishing also adds the event to what is remembered of each VEN, as the peer adds it to each VEN's list.
 """
 
 import asyncio
@@ -27,6 +29,7 @@ from examples.demo.site import table, toml
 VENS = 200
 TOKEN = "token-of-the-benchmark-0123"
 MARKET_CONTEXT = "http://gateway.example/programmes/dno-curtailment"
+AT_ONCE = 20  # VENs that begin together
 EMPTY_ROUNDS = 10  # polls a VEN in one measurement of the empty poll
 WARM_UP_S = 3  # length of the event before the measured one; long enough for every VEN to fetch it
 SETTLE_S = 0.7  # ours writes hand-outs within half a second after the answer
@@ -38,8 +41,8 @@ class Server:
 
     pid: int
     base: str
-    publish: Callable[[str], Awaitable[None]]  # with a duration
-    ends_s: float  # how long after publishing the warm-up it is in no payload any more
+    publish: Callable[[str], Awaitable[None]]  # with a duration; one event for every VEN
+    forget: Callable[[], Awaitable[None]]  # let the warm-up be in no payload any more
 
 
 def free_port() -> int:
@@ -66,8 +69,8 @@ async def _listening(port: int) -> None:
 
 
 @asynccontextmanager
-async def ours(folder: Path, pki: Pki) -> AsyncIterator[Server]:
-    """Our VTN as a user runs it: SQLite file, logs on, metrics on."""
+async def ours(folder: Path, pki: Pki, *, watch: Path | None = None) -> AsyncIterator[Server]:
+    """Our VTN as a user runs it: SQLite file, logs on, metrics on; ``watch``: see ``benchmarks.ours_vtn``."""
     port, api_port = free_port(), free_port()
     config = folder / "vtn.toml"
     (folder / "vtn.sqlite3").unlink(missing_ok=True)
@@ -78,7 +81,8 @@ async def ours(folder: Path, pki: Pki) -> AsyncIterator[Server]:
         + table("[operator]", {"port": api_port, "token": TOKEN, "cert": cert, "key": key})
         + table("[database]", {"url": f"sqlite+aiosqlite:///{folder}/vtn.sqlite3"})
     )
-    process = await _spawn("vtn", "serve", "--config", str(config))
+    command = ("vtn", "serve", "--config") if watch is None else ("benchmarks.ours_vtn",)
+    process = await _spawn(*command, str(config), *(() if watch is None else (str(watch),)))
     try:
         await _listening(api_port)
         context = ssl.create_default_context(cafile=str(pki.trust))
@@ -118,7 +122,10 @@ async def ours(folder: Path, pki: Pki) -> AsyncIterator[Server]:
                     },
                 )
 
-            yield Server(process.pid, f"https://127.0.0.1:{port}", publish, WARM_UP_S)
+            async def forget() -> None:
+                await asyncio.sleep(WARM_UP_S)
+
+            yield Server(process.pid, f"https://127.0.0.1:{port}", publish, forget)
     finally:
         process.kill()
         await process.wait()
@@ -144,37 +151,45 @@ async def peer(pki: Pki) -> AsyncIterator[Server]:
             os.kill(process.pid, signal.SIGUSR1)
             await asyncio.sleep(0.5)  # its events are made in the signal handler
 
-        yield Server(process.pid, f"https://127.0.0.1:{port}", publish, 0)
+        async def forget() -> None:
+            os.kill(process.pid, signal.SIGUSR2)
+            await asyncio.sleep(0.2)
+
+        yield Server(process.pid, f"https://127.0.0.1:{port}", publish, forget)
     finally:
         process.kill()
         await process.wait()
 
 
-async def _cost(server: Server, pki: Pki, *, register: bool, with_event: bool) -> float:
+async def _cost(server: Server, pki: Pki, *, register: bool, events: int) -> float:
     """Return CPU µs a request of the server."""
     pin(server.pid, 0)
     pin(os.getpid(), 1)
     vens = [Ven(ven_id, pki, server.base) for ven_id in pki.vens]
     try:
-        for ven in vens:
-            if register:
-                await ven.register()
-            else:
-                await ven.poll()
-        if with_event:
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def begin(ven: Ven) -> None:
+            async with gate:
+                await (ven.register() if register else ven.poll())
+
+        await asyncio.gather(*map(begin, vens))
+        if events:
             await server.publish(f"PT{WARM_UP_S}S")
             await every(vens)
-            await asyncio.sleep(server.ends_s)
-            await server.publish("PT30M")
+            await server.forget()
+            for _ in range(events):
+                await server.publish("PT30M")
         before = cpu_seconds(server.pid)
-        answers = await every(vens, 1 if with_event else EMPTY_ROUNDS)
+        answers = await every(vens, 1 if events else EMPTY_ROUNDS)
         await asyncio.sleep(SETTLE_S)
         cost = (cpu_seconds(server.pid) - before) / len(answers) * 1e6
-        expected = b"oadrDistributeEvent" if with_event else b"oadrResponse"
-        wrong = [answer for answer in answers if expected not in answer]
+        expected = b"oadrDistributeEvent" if events else b"oadrResponse"
+        wrong = [answer for answer in answers if expected not in answer or answer.count(b"<oadr:oadrEvent>") != events]
         if wrong:
             raise RuntimeError(
-                f"{len(wrong)} of {len(answers)} answers are not {expected.decode()}: {wrong[0][:300]!r}"
+                f"{len(wrong)} of {len(answers)} answers are not {expected.decode()} with {events} events: "
+                f"{wrong[0][:300]!r}"
             )
         return cost
     finally:
@@ -182,29 +197,25 @@ async def _cost(server: Server, pki: Pki, *, register: bool, with_event: bool) -
             await ven.close()
 
 
-async def _rounds(quick: bool, with_event: bool) -> list[tuple[float, float]]:
+async def _rounds(quick: bool, events: int) -> list[tuple[float, float]]:
     rounds = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pki = make_pki(folder / "pki", VENS)
-        for _ in range(3 if quick else 7):
+        for _ in range(2 if quick else 7):
             async with ours(folder, pki) as server:
-                mine = await _cost(server, pki, register=True, with_event=with_event)
+                mine = await _cost(server, pki, register=True, events=events)
             async with peer(pki) as server:
-                theirs = await _cost(server, pki, register=False, with_event=with_event)
+                theirs = await _cost(server, pki, register=False, events=events)
             rounds.append((mine, theirs))
     return rounds
 
 
-async def _empty(quick: bool) -> list[tuple[float, float]]:
-    return await _rounds(quick, with_event=False)
+def _benchmark(name: str, events: int) -> Benchmark:
+    async def run(quick: bool) -> list[tuple[float, float]]:
+        return await _rounds(quick, events)
+
+    return Benchmark(name=name, unit="CPU µs a request", peer="openleadr 0.5.36 VTN", run=run)
 
 
-async def _one_event(quick: bool) -> list[tuple[float, float]]:
-    return await _rounds(quick, with_event=True)
-
-
-BENCHMARKS = (
-    Benchmark(name="poll_empty", unit="CPU µs a request", peer="openleadr 0.5.36 VTN", run=_empty),
-    Benchmark(name="poll_1_event", unit="CPU µs a request", peer="openleadr 0.5.36 VTN", run=_one_event),
-)
+BENCHMARKS = (_benchmark("poll_empty", 0), _benchmark("poll_1_event", 1), _benchmark("poll_10_events", 10))

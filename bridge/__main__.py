@@ -15,8 +15,10 @@ from pydantic import ValidationError
 
 from bridge.app import build, check, version
 from bridge.program import ProgrammeError
+from bridge.program import schema as programme_schema
+from bridge.programmes import load as load_programmes
 from bridge.settings import BridgeSettings, read_settings
-from openadr.tls import TlsError
+from openadr.tls import TlsError, client_context
 from runtime import logs
 from runtime.clock import SystemClock, system_draw
 from runtime.database import DatabaseError, create_engine
@@ -87,6 +89,28 @@ def write_schema() -> None:
     sys.stdout.write(schema(BridgeSettings))
 
 
+@app.command("programme-schema")
+def write_programme_schema() -> None:
+    """Write the JSON Schema of a programme file to standard output."""
+    sys.stdout.write(programme_schema())
+
+
+@app.command("check-programme")
+def check_programme(
+    files: Annotated[list[str], typer.Argument(help="Programme files, or names of shipped ones.")],
+) -> None:
+    """Check programme files as one bridge would load them, and say what they mean."""
+    try:
+        found = load_programmes(files)
+    except ProgrammeError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(CONFIG_FAULT) from None
+    for programme in found.by_context.values():
+        typer.echo(f"{programme.label}: {programme.event_class}, {len(programme.signals)} signals")
+        for rule in programme.signals:
+            typer.echo(f"  {rule.what}: {rule.rule}")
+
+
 @app.command()
 def simulate(
     fleet: Annotated[Path, typer.Option("--fleet", help="A fleet of simulated chargers (TOML).")],
@@ -110,6 +134,50 @@ def simulate(
         uvloop.run(run_fleet(fleet))
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(0) from None
+
+
+@app.command("simulate-cta")
+def simulate_cta(
+    link: Annotated[Path, typer.Option("--link", help="Where the pseudo terminal's name is linked.")],
+    kind: Annotated[str, typer.Option("--type", help="evse or water-heater.")] = "evse",
+    edition: Annotated[str, typer.Option("--edition", help="A or B: payload and capabilities.")] = "B",
+    override_after: Annotated[float | None, typer.Option(help="Seconds until the customer's override.")] = None,
+    deaf: Annotated[float, typer.Option(help="Seconds that it hears nothing after an ACK.")] = 0.0,
+    drop: Annotated[float, typer.Option(min=0, max=1, help="Share of its writes that get lost.")] = 0.0,
+    corrupt: Annotated[float, typer.Option(min=0, max=1, help="Share of its writes with a wrong bit.")] = 0.0,
+) -> None:
+    """Run a simulated CTA-2045 device on a pseudo terminal; SIGUSR1 presses its override button."""
+    from bridge.simulators import cta_pty
+    from bridge.simulators.cta_device import Faults
+
+    try:
+        faults = Faults(deaf_s=deaf, drop=drop, corrupt=corrupt)
+        device = cta_pty.make(kind, system_draw, version=edition, faults=faults)
+        typer.echo(f"{kind} on {link}")
+        uvloop.run(cta_pty.run(device, link, override_after))
+    except (ValueError, OSError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(CONFIG_FAULT) from None
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise typer.Exit(0) from None
+
+
+@app.command("cta-probe")
+def cta_probe(
+    port: Annotated[str, typer.Argument(help="/dev/..., tcp://127.0.0.1:port or tls://host:port.")],
+    ca: Annotated[Path | None, typer.Option("--ca", help="CA of a serial server behind TLS (PEM).")] = None,
+) -> None:
+    """Say what the CTA-2045 device on a port is and supports; nothing on it is changed. Exit code 1: nobody there."""
+    from bridge.cta2045.probe import probe
+
+    try:
+        tls = None if ca is None else client_context(ca=ca, cert_chain=None)
+        logs.configure("error", json=False)
+        found = uvloop.run(probe(port, typer.echo, clock=SystemClock(), draw=system_draw, tls=tls))
+    except (ValueError, TlsError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(CONFIG_FAULT) from None
+    raise typer.Exit(0 if found else 1)
 
 
 def main() -> None:

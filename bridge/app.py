@@ -6,8 +6,8 @@ API (so that an operator sees what goes on), the chargers, the supervisor, and t
 
 import importlib.metadata
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from aiohttp import web
@@ -16,16 +16,21 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge import programmes
 from bridge.api import Api, build_api
-from bridge.assess import Assessor
 from bridge.fleet import Fleet
+from bridge.jobs import Housekeeper, jobs
+from bridge.link import LinkWatch
 from bridge.metrics import BridgeMetrics
 from bridge.ocpp.central import CentralSystem
-from bridge.settings import BridgeSettings, charger_configs, resources, sampling, supervision
+from bridge.outage import lost_after_s
+from bridge.program import Programmes
+from bridge.reload import ProgrammeWatch
+from bridge.rollup import RollUp
+from bridge.settings import BridgeSettings, charger_configs, keeping, resources, sampling, supervision, upstreams
 from bridge.store import MIGRATIONS, VERSION_TABLE, BridgeStore
 from bridge.supervisor import Supervisor
-from bridge.telemetry import Telemetry
+from bridge.upstreams import Upstreams
+from bridge.vtnlink import Surroundings, VtnLink, client_tls, open_link
 from openadr import tls
-from openadr.model import ReportInterval, ReportRequest
 from runtime.clock import Clock, Draw
 from runtime.database import health, upgrade
 from runtime.http import Server, serve
@@ -33,6 +38,8 @@ from runtime.lifecycle import Part, held, task
 from runtime.logs import get_logger
 from runtime.metrics import new_registry
 from ven.client import VenClient
+from ven.listener import push_tls
+from ven.signed import signer_of
 from ven.state import VenStore
 
 STALLED_TICKS = 30.0  # ticks without a finished reconciliation before the supervisor counts as stalled
@@ -62,6 +69,9 @@ class Bridge:
     ven: VenClient
     api: web.Application
     registry: CollectorRegistry
+    programmes: ProgrammeWatch
+    housekeeper: Housekeeper
+    links: tuple[VtnLink, ...]
     server: Server | None = None
 
     async def start_api(self) -> None:
@@ -81,17 +91,10 @@ class Bridge:
             held("api", self.start_api, self.stop_api),
             held("ocpp", self.central.start, self.central.stop),
             task("supervisor", self.supervisor.run),
-            task("ven", self.ven.run),
+            held("jobs", self.housekeeper.start, self.housekeeper.stop),
+            *((task("programmes", self.programmes.run),) if self.settings.programme.reload_s else ()),
+            *(part for link in self.links for part in link.parts()),
         )
-
-
-def ven_tls(settings: BridgeSettings) -> ssl.SSLContext | None:
-    """Return the context towards the VTN, ``None`` for plain HTTP. Raises ``TlsError`` naming the file at fault."""
-    ven = settings.ven
-    if ven.ca is None:
-        return None
-    chain = None if ven.cert is None or ven.key is None else (ven.cert, ven.key)
-    return tls.client_context(ca=ven.ca, cert_chain=chain, profile=ven.tls_profile)
 
 
 def api_tls(settings: BridgeSettings) -> ssl.SSLContext | None:
@@ -105,8 +108,12 @@ def api_tls(settings: BridgeSettings) -> ssl.SSLContext | None:
 def check(settings: BridgeSettings, base: Path) -> None:
     """Read everything that the settings name, as a start would. Raises ``ProgrammeError``, ``TlsError``."""
     programmes.load(settings.programme.files, base)
-    ven_tls(settings)
     api_tls(settings)
+    for ven in (settings.ven, *settings.vtns):
+        client_tls(ven)
+        signer_of(ven)
+        if ven.push is not None:
+            push_tls(ven)
     ocpp = settings.ocpp
     if ocpp.cert is not None and ocpp.key is not None:
         tls.server_context(
@@ -122,63 +129,73 @@ async def build(
     """Make a bridge on ``engine``, its tables migrated and its state loaded; ``base`` is the settings file's folder."""
     await upgrade(engine, MIGRATIONS, version_table=VERSION_TABLE)
     registry = new_registry("oadr-bridge", version())
-    store, ven_store = BridgeStore(engine), await VenStore.open(engine)
+    store = BridgeStore(engine)
     enrolled, chargers = programmes.load(settings.programme.files, base), resources(settings)
 
-    def ven_id() -> str | None:
-        registration = ven_store.snapshot.registration
-        return None if registration is None else registration.ven_id
+    def use(programmes: Programmes) -> None:
+        for link in links:
+            link.assessor.use(programmes)
+        supervisor.use(programmes)
 
-    async def collect(request: ReportRequest, start: datetime, end: datetime) -> tuple[ReportInterval, ...]:
-        return await telemetry.collect(request, start, end)
+    def patience_s() -> float:
+        return lost_after_s(supervisor.planner.programmes.by_context.values())
 
     fleet = Fleet((charger.charger for charger in chargers), clock)
     central = CentralSystem(
         settings=settings.ocpp, chargers=charger_configs(settings), events=fleet, clock=clock, registry=registry
     )
-    ven = VenClient(
-        settings=settings.ven,
-        store=ven_store,
-        assess=Assessor(enrolled, chargers, ven_id),
-        capabilities=lambda: telemetry.capabilities(),
-        collect=collect,
+    around = Surroundings(
+        engine=engine,
+        store=store,
+        programmes=enrolled,
+        sampling=sampling(settings),
         clock=clock,
         draw=draw,
-        on_change=lambda: supervisor.events_changed(),
-        ssl_context=ven_tls(settings),
-        registry=registry,
+        changed=lambda: supervisor.events_changed(),
+        flush=lambda: supervisor.flush(),
     )
+    links = [
+        await open_link(name, ven, mine, around, None if name else registry)
+        for name, ven, mine in upstreams(settings, chargers)
+    ]
+    main = links[0]
+    source = Upstreams([link.lane for link in links], {each.resource_id: each.vtn for each in settings.chargers})
     supervisor = Supervisor(
         resources=chargers,
         programmes=enrolled,
         fleet=fleet,
         target=central,
         store=store,
-        events=ven_store,
-        opts=ven,
-        ven_id=ven_id,
+        events=source,
+        opts=source,
+        ven_id=main.ven_id,
         clock=clock,
         draw=draw,
         metrics=BridgeMetrics(registry),
         settings=supervision(settings),
+        link=LinkWatch(store, {link.name: link.ven for link in links}, patience_s, source.vtn_of),
     )
-    telemetry = Telemetry(
-        resources=chargers,
-        samples=store,
-        standing=supervisor,
-        flush=supervisor.flush,
-        sampling=sampling(settings),
-    )
+    roll_up = RollUp(store, [each.charger for each in chargers], fleet.take_late)
     await supervisor.load()
     return Bridge(
         settings=settings,
         engine=engine,
         store=store,
-        ven_store=ven_store,
+        ven_store=main.store,
         supervisor=supervisor,
         central=central,
-        ven=ven,
-        api=_api(settings, supervisor, central, store, ven, engine, clock, registry),
+        ven=main.ven,
+        links=tuple(links),
+        housekeeper=Housekeeper(jobs(store, roll_up, keeping(settings)), clock),
+        programmes=ProgrammeWatch(
+            files=settings.programme.files,
+            base=base,
+            current=enrolled,
+            use=use,
+            clock=clock,
+            every_s=settings.programme.reload_s,
+        ),
+        api=_api(settings, supervisor, central, store, links, engine, clock, registry),
         registry=registry,
     )
 
@@ -188,7 +205,7 @@ def _api(
     supervisor: Supervisor,
     central: CentralSystem,
     store: BridgeStore,
-    ven: VenClient,
+    links: Sequence[VtnLink],
     engine: AsyncEngine,
     clock: Clock,
     registry: CollectorRegistry,
@@ -201,10 +218,15 @@ def _api(
         if at is None or (now - at).total_seconds() > STALLED_TICKS * settings.dispatch.tick_s:
             raise Stalled(f"the last finished round was at {at}")
 
-    api = Api(supervisor=supervisor, target=central, store=store, clock=clock, version=version())
+    vens = {link.name: link.ven for link in links}
+    api = Api(supervisor=supervisor, target=central, store=store, clock=clock, version=version(), vens=vens)
     return build_api(
         api,
         token=settings.api.token.get_secret_value(),
-        checks={"database": database, "supervisor": supervised, "ven": ven.health},
+        checks={
+            "database": database,
+            "supervisor": supervised,
+            **{f"ven {link.name}".rstrip(): link.ven.health for link in links},
+        },
         registry=registry,
     )

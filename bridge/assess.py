@@ -1,14 +1,15 @@
 """Whether this VEN takes part in an event, and with which responseCode it says so; pure.
 
 Rule: 462 for a market context that is not enrolled or a target that is not ours, 460 for a signal without a meaning,
-454 for a value out of range, each with optOut (R48, VEN-11). It opts in if any targeted resource takes part; what
-single resources do is told by oadrCreateOpt.
+454 for a value out of range, 469 for what none of the targeted resources can do (export by charge-only equipment, an
+unknown state of charge), each with optOut and the reason (R48, R112, VEN-11). It opts in if any targeted resource
+takes part; what single resources do is told by oadrCreateOpt.
 """
 
 from collections.abc import Callable
 from datetime import datetime
 
-from bridge.plan import takes_part
+from bridge.plan import NONE_MEASURED, refusal
 from bridge.program import Programmes
 from bridge.resources import Resource, in_class, select
 from openadr.errors import DeploymentError, OadrError, ResponseCode, TargetMismatch
@@ -16,27 +17,42 @@ from openadr.model import Event, OptType
 from ven.model import Assessment
 
 
+def _none_measured() -> frozenset[str]:
+    return NONE_MEASURED
+
+
 class Assessor:
-    """The bridge's answer to the VEN; ``ven_id`` returns our venID, ``None`` before registration."""
+    """The bridge's answer to the VEN; ``ven_id`` returns our venID, ``None`` before registration.
+
+    ``measured`` returns the resources whose state of charge is known now.
+    """
 
     def __init__(
-        self, programmes: Programmes, resources: tuple[Resource, ...], ven_id: Callable[[], str | None]
+        self,
+        programmes: Programmes,
+        resources: tuple[Resource, ...],
+        ven_id: Callable[[], str | None],
+        measured: Callable[[], frozenset[str]] = _none_measured,
     ) -> None:
-        self._programmes, self._resources, self._ven_id = programmes, resources, ven_id
+        self._programmes, self._resources, self._ven_id, self._measured = programmes, resources, ven_id, measured
+
+    def use(self, programmes: Programmes) -> None:
+        """Take over programmes that were read anew."""
+        self._programmes = programmes
 
     def __call__(self, event: Event, now: datetime) -> Assessment:
         """Return the decision on ``event``."""
         try:
-            self._programmes.of_event(event).check(event)
+            programme = self._programmes.of_event(event)
+            programme.check(event)
             targeted = self._targeted(event)
         except OadrError as error:
             return Assessment(response_code=error.code, opt_type=OptType.OPT_OUT, description=error.description)
-        if not any(takes_part(event, resource) for resource in targeted):
-            return Assessment(
-                response_code=ResponseCode.OK,
-                opt_type=OptType.OPT_OUT,
-                description="a test event, and no targeted resource is enrolled for tests",
-            )
+        refusals = [refusal(event, programme, resource, self._measured()) for resource in targeted]
+        told = [each for each in refusals if each is not None]
+        if len(told) == len(refusals):
+            worst = max(told, key=lambda each: each.code)
+            return Assessment(response_code=worst.code, opt_type=OptType.OPT_OUT, description=worst.reason)
         return Assessment(response_code=ResponseCode.OK, opt_type=OptType.OPT_IN)
 
     def _targeted(self, event: Event) -> tuple[Resource, ...]:

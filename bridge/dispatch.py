@@ -1,23 +1,28 @@
 """Brings each charger to the schedule it should hold: one command in flight a charger, bounded retries with back-off.
 
 Rule: what to do next is decided by ``next_step``, a pure function; what was sent is on disk before it is sent, and
-the answer is on disk before anybody is told. No charger waits for another. Doing a command twice is harmless.
+the answer is on disk before anybody is told. No charger waits for another. Doing a command twice is harmless. A
+tighter limit goes at once; one that only loosens keeps dwell, dead band and write rate (ARB-04), so that controllers
+never fight over a charger.
 """
 
 import asyncio
-from collections.abc import Callable
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bridge.fleet import Charger
-from bridge.schedule import Horizon, holds
+from bridge.schedule import FOREVER, growth_a, holds, limit_at, over
 from bridge.store import BridgeStore, Changes, Command, Installed
 from bridge.store.records import InstallState
 from bridge.target import CommandOutcome, CommandResult, LimitSchedule, LimitTarget
 from runtime.clock import Clock, Draw
 from runtime.logs import get_logger
 
+CHANGED = "changed limit"
 _MOST_DOUBLINGS = 20  # of the pause between tries: far beyond any ``backoff_max_s``, and no overflow
 
 log = get_logger(__name__)
@@ -40,6 +45,16 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Calm:
+    """What keeps controllers from fighting (ARB-04). It only ever delays a loosening: nobody is put at risk by it."""
+
+    min_dwell_s: float = 60.0  # a limit stays at least so long before it is loosened
+    deadband_kw: float = 0.3  # a smaller gain is not worth a command
+    writes_per_hour: int = 10  # to one charger: its memory wears out
+    rejoin_s: float = 0.0  # chargers that come back together change over so long (RND-09)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """The next command for a charger; ``schedule`` is what to set, or what to remove; ``cause`` says why."""
 
@@ -52,16 +67,21 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """What a charger should hold: ``open_ended`` if its last limit has no end; ``again`` asks to assert it anew."""
+    """What a charger should hold; ``again`` asks to assert it anew.
+
+    ``lasting_s`` is how long a last limit without an end is given, ``None`` if it has one. ``urgent``: an emergency or
+    an override, exempt from ``Calm``. ``deadband_a`` is the dead band at this charger.
+    """
 
     wanted: LimitSchedule | None
-    open_ended: bool = False
+    lasting_s: float | None = None
     again: bool = False
+    urgent: bool = True
+    deadband_a: float = 0.0
+    rejoin_until: datetime | None = None  # the charger came back among many: until then it goes on as it is
 
 
-def next_step(
-    need: Need, installed: Installed | None, charger: Charger, horizon: Horizon, attempts: int, now: datetime
-) -> Step | None:
+def next_step(need: Need, installed: Installed | None, charger: Charger, attempts: int, now: datetime) -> Step | None:
     """Return what to send, ``None`` for nothing.
 
     A limit without an answer is tried again as long as it is wanted. A removal is tried until the schedule has expired,
@@ -70,9 +90,13 @@ def next_step(
     if not charger.connected:
         return None
     renewed = installed is not None and charger.renewed_at is not None and installed.sent_at < charger.renewed_at
+    if installed is not None and installed.state is InstallState.STALE:
+        return _clear(installed, charger.identity, attempts, False, now, "its replacement was refused")
     if need.wanted is None:
-        return None if installed is None else _clear(installed, charger.identity, attempts, renewed, now)
-    cause = _set_cause(need, installed, horizon, renewed, now)
+        if installed is None:
+            return None
+        return _clear(installed, charger.identity, attempts, renewed, now, "nothing to limit")
+    cause = _set_cause(need, installed, renewed, now)
     if cause is None:
         return None
     lost = installed is not None and cause == "no answer"
@@ -85,7 +109,47 @@ def next_step(
     )
 
 
-def _clear(installed: Installed, charger: str, attempts: int, renewed: bool, now: datetime) -> Step | None:
+def waits(need: Need, installed: Installed | None, calm: Calm, writes: Sequence[datetime], now: datetime) -> bool:
+    """True if a change that only loosens must wait (ARB-04); ``writes`` are the instants of the latest commands.
+
+    A removal keeps the dwell only: nobody is held back for an hour by a limit that nobody wants any more.
+    """
+    if need.urgent or installed is None or installed.state is not InstallState.ACCEPTED:
+        return False
+    if over(installed.schedule, now):
+        return False
+    end, until = installed.schedule.end, FOREVER
+    if need.lasting_s is not None and (end - now).total_seconds() * 2 > need.lasting_s:
+        until = end  # a limit without an end is renewed in time: that it lasts longer is no change
+    growth = growth_a(installed.schedule, need.wanted, now, until)
+    if growth == -math.inf:
+        return False
+    if now < installed.sent_at + timedelta(seconds=calm.min_dwell_s):
+        return True
+    if need.wanted is None:
+        return False
+    lately = sum(at > now - timedelta(hours=1) for at in writes)
+    return growth <= need.deadband_a or lately >= calm.writes_per_hour
+
+
+def rejoins(need: Need, installed: Installed | None, charger: Charger, now: datetime) -> bool:
+    """True if a charger that came back with many others waits for its own moment to change (RND-09).
+
+    What was in force when it came back counts, not what begins later; an emergency and an override wait for nothing.
+    """
+    until, back = need.rejoin_until, charger.connected_since
+    if until is None or now >= until or need.urgent or back is None:
+        return False
+    if installed is not None and installed.sent_at >= back:
+        return False
+    if need.wanted is not None and need.wanted.start > back:
+        return False
+    known = installed is not None and installed.state in (InstallState.ACCEPTED, InstallState.SENT)
+    have = limit_at(installed.schedule, now) if installed is not None and known else None
+    return have != (None if need.wanted is None else limit_at(need.wanted, now))
+
+
+def _clear(installed: Installed, charger: str, attempts: int, renewed: bool, now: datetime, cause: str) -> Step | None:
     repeated = installed.state is InstallState.CLEARING and not renewed
     if repeated and installed.attempts >= attempts and now >= installed.schedule.expires:
         return None
@@ -93,23 +157,36 @@ def _clear(installed: Installed, charger: str, attempts: int, renewed: bool, now
         charger=charger,
         kind=Kind.CLEAR,
         schedule=installed.schedule,
-        cause="nothing to limit",
+        cause=cause,
         attempt=installed.attempts + 1 if repeated else 1,
     )
 
 
-def _set_cause(need: Need, installed: Installed | None, horizon: Horizon, renewed: bool, now: datetime) -> str | None:
+def _set_cause(need: Need, installed: Installed | None, renewed: bool, now: datetime) -> str | None:
     if need.wanted is None:
         return None
     if installed is None or installed.state is InstallState.CLEARING:
         return "new limit"
-    if not holds(installed.schedule, need.wanted, now, open_ended=need.open_ended, horizon=horizon):
-        return "changed limit"
+    if not holds(installed.schedule, need.wanted, now, lasting_s=need.lasting_s):
+        return CHANGED
     if renewed:
         return "charger connected or began a session"
     if installed.state in (InstallState.SENT, InstallState.UNANSWERED):
         return "no answer"
     return "meter disagrees" if need.again and installed.state is InstallState.ACCEPTED else None
+
+
+def _refused(intent: Installed, before: Installed | None, result: CommandResult, now: datetime) -> Installed:
+    """Return what the charger holds after it said no: perhaps still the schedule before.
+
+    An older schedule that is anywhere stricter than what is wanted now must go, or it holds the charger back for
+    nothing; then the new one is offered once more. One that is looser stays: some reduction is better than none.
+    """
+    held = before is not None and before.state in (InstallState.ACCEPTED, InstallState.SENT)
+    if before is not None and held and growth_a(intent.schedule, before.schedule, now) == -math.inf:
+        return replace(before, state=InstallState.STALE, attempts=0, detail=f"replacement refused: {result.detail}")
+    stays = "; the earlier schedule stays" if before is not None and held and not over(before.schedule, now) else ""
+    return replace(intent, state=InstallState.REFUSED, detail=f"{result.detail}{stays}")
 
 
 class Dispatcher:
@@ -123,22 +200,37 @@ class Dispatcher:
         clock: Clock,
         draw: Draw,
         patience: Patience,
-        horizon: Horizon,
-        wake: Callable[[], None],
+        calm: Calm,
+        wake: Callable[[str], None],
     ) -> None:
         self._target, self._store, self._clock, self._draw = target, store, clock, draw
-        self._patience, self._horizon, self._wake = patience, horizon, wake
+        self._patience, self._calm, self._wake = patience, calm, wake
         self.installed: dict[str, Installed] = {}
+        self._writes: dict[str, deque[datetime]] = {}
         self._flying: dict[str, asyncio.Task[None]] = {}
         self._not_before: dict[str, datetime] = {}
+        self._rejoin: dict[str, datetime] = {}  # chargers that wait for their moment after they came back
 
-    async def load(self) -> None:
+    async def load(self, now: datetime) -> None:
         """Take up what was known before the restart; an answer that was lost counts as none."""
         self.installed = await self._store.installed()
+        for charger, sent in (await self._store.writes_since(now - timedelta(hours=1))).items():
+            self._writes[charger] = deque(sent, maxlen=self._calm.writes_per_hour)
+
+    def due(self, charger: str) -> datetime | None:
+        """Return when a command that waits may be sent, ``None`` if none is known to wait."""
+        row = self.installed.get(charger)
+        if row is None:
+            return self._rejoin.get(charger)
+        marks = [self._rejoin.get(charger), self._not_before.get(charger), row.schedule.end, row.schedule.expires]
+        marks.append(row.sent_at + timedelta(seconds=self._calm.min_dwell_s))
+        now = self._clock.now()
+        return min((at for at in marks if at is not None and at > now), default=None)
 
     def set_back(self, now: datetime) -> None:
         """The clock was set back to ``now``: what seems to lie ahead of it happened just now."""
         self._not_before.clear()
+        self._rejoin.clear()
         for charger, row in self.installed.items():
             accepted = None if row.accepted_at is None else min(row.accepted_at, now)
             self.installed[charger] = replace(row, sent_at=min(row.sent_at, now), accepted_at=accepted)
@@ -152,21 +244,29 @@ class Dispatcher:
         """Return the next command for a charger if it may be sent now."""
         if charger.identity in self._flying:
             return None
-        step = next_step(
-            need, self.installed.get(charger.identity), charger, self._horizon, self._patience.attempts, now
-        )
+        installed = self.installed.get(charger.identity)
+        step = next_step(need, installed, charger, self._patience.attempts, now)
         if step is None or (step.attempt > 1 and now < self._not_before.get(charger.identity, now)):
             return None
+        if rejoins(need, installed, charger, now):
+            self._rejoin[charger.identity] = need.rejoin_until or now
+            return None
+        self._rejoin.pop(charger.identity, None)
+        changes = step.kind is Kind.CLEAR or step.cause == CHANGED
+        if changes and waits(need, installed, self._calm, self._writes.get(charger.identity, ()), now):
+            return None
         return step
+
+    def busy(self, charger: str) -> bool:
+        """True while a command to the charger waits for its answer."""
+        return charger in self._flying
 
     def intent(self, step: Step, now: datetime) -> Installed:
         """Return the row that must be on disk before ``step`` is sent."""
         before = self.installed.get(step.charger)
         late = step.kind is Kind.SET and step.attempt > self._patience.attempts
         sent = InstallState.UNANSWERED if late else InstallState.SENT
-        kept = before is not None and holds(
-            before.schedule, step.schedule, now, open_ended=False, horizon=self._horizon
-        )
+        kept = before is not None and holds(before.schedule, step.schedule, now, lasting_s=None)
         return Installed(
             charger=step.charger,
             schedule=step.schedule,
@@ -181,6 +281,7 @@ class Dispatcher:
         """Send ``step`` in its own task; ``intent`` is on disk already."""
         before = self.installed.get(step.charger)
         self.installed[step.charger] = intent
+        self._writes.setdefault(step.charger, deque(maxlen=self._calm.writes_per_hour)).append(intent.sent_at)
         self._flying[step.charger] = asyncio.create_task(
             self._carry_out(step, intent, before), name=f"command {step.charger}"
         )
@@ -205,7 +306,7 @@ class Dispatcher:
             log.error("command result not recorded", charger=step.charger, exc_info=error)
         finally:
             self._flying.pop(step.charger, None)
-            self._wake()
+            self._wake(step.charger)
 
     async def _send(self, step: Step) -> CommandResult:
         try:
@@ -260,7 +361,7 @@ class Dispatcher:
             case CommandOutcome.OFFLINE:
                 return before  # nothing was sent, so nothing has changed
             case CommandOutcome.REJECTED | CommandOutcome.NOT_SUPPORTED if step.kind is Kind.SET:
-                return replace(intent, state=InstallState.REFUSED, detail=result.detail)
+                return _refused(intent, before, result, now)
         exhausted = step.kind is Kind.SET and step.attempt >= self._patience.attempts
         doublings = _MOST_DOUBLINGS if exhausted else min(step.attempt - 1, _MOST_DOUBLINGS)
         pause = self._patience.backoff_s * 2**doublings * (1 + self._draw())

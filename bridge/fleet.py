@@ -10,10 +10,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from bridge.halfhour import start_of
 from bridge.target import ChargerStatus, MeterReading
 from runtime.clock import Clock
 
 BUFFER = 100_000  # readings kept while the database is away; then the oldest go (about 10 h of 1,000 chargers at 60 s)
+LATE = timedelta(minutes=2)  # an older reading was kept by the charger while it could not send
+CROWD_S = 600.0  # chargers that connect within so long of each other have come back together
+CROWD_SHARE, CROWD_LEAST = 0.02, 10  # more than this share, and than so many (rnd.max_share_per_second)
 SLACK_S = 5  # clocks differ by so much without being wrong
 
 
@@ -48,6 +52,10 @@ class Fleet:
         self._chargers = {identity: Charger(identity, now) for identity in chargers}
         self._pending: deque[MeterReading] = deque()
         self._actions: dict[tuple[str, str], datetime] = {}  # the first of each charger and kind
+        self._late: set[datetime] = set()  # half-hours that readings came late for
+        self._connects: deque[datetime] = deque()  # the latest, of all chargers
+        self._touched: dict[str, None] = {}  # who connected, left, began or ended a session
+        self._read: dict[str, None] = {}  # who sent a reading
         self.unknown: set[str] = set()  # identities that are connected but not enrolled
         self.dropped = 0  # readings lost because the buffer was full
 
@@ -64,7 +72,18 @@ class Fleet:
         charger = self._known(identity)
         if charger is not None:
             charger.connected, charger.connected_since, charger.offline_since = True, now, None
-            self._wake()
+            self._connects.append(now)
+            self._touch(identity)
+
+    def rejoin_until(self, identity: str, after_s: float, now: datetime) -> datetime | None:
+        """Return until when a charger goes on as it is, ``None`` if it did not come back among many (RND-09)."""
+        since = self._chargers[identity].connected_since
+        if since is None or now >= since + timedelta(seconds=after_s):
+            return None
+        while self._connects and self._connects[0] <= now - timedelta(seconds=CROWD_S):
+            self._connects.popleft()
+        crowd = len(self._connects) > max(CROWD_LEAST, CROWD_SHARE * len(self._chargers))
+        return since + timedelta(seconds=after_s) if crowd else None
 
     def disconnected(self, identity: str, now: datetime) -> None:
         """The connection is gone."""
@@ -72,7 +91,7 @@ class Fleet:
         if charger is not None:
             charger.connected, charger.connected_since = False, None
             charger.offline_since = charger.offline_since or now
-            self._wake()
+            self._touch(identity)
 
     def reading(self, reading: MeterReading) -> None:
         """Keep the latest by the charger's own time, and all of them for the store."""
@@ -82,8 +101,11 @@ class Fleet:
         now = self._clock.now()
         if reading.at > now + timedelta(seconds=SLACK_S):
             reading = replace(reading, at=now)
+        if reading.at < now - LATE:
+            self._late.add(start_of(reading.at))
         if charger.reading is None or reading.at >= charger.reading.at:
             charger.reading = reading
+            self._read[reading.charger] = None
         if len(self._pending) >= BUFFER:
             self._pending.popleft()
             self.dropped += 1
@@ -95,7 +117,7 @@ class Fleet:
         if charger is not None:
             charger.session = started
             charger.session_since = now if started else None
-            self._wake()
+            self._touch(identity)
 
     def driver_action(self, identity: str, kind: str, now: datetime) -> None:
         """Keep it for the next decision."""
@@ -114,12 +136,18 @@ class Fleet:
 
     def set_back(self, now: datetime) -> None:
         """The clock was set back to ``now``: what seems to lie ahead of it happened just now."""
+        self._connects.clear()
         for charger in self._chargers.values():
             charger.connected_since = _no_later(charger.connected_since, now)
             charger.session_since = _no_later(charger.session_since, now)
             charger.offline_since = _no_later(charger.offline_since, now)
             if charger.reading is not None and charger.reading.at > now:
                 charger.reading = None
+
+    def take_late(self) -> frozenset[datetime]:
+        """Return and forget the half-hours that readings came late for."""
+        taken, self._late = frozenset(self._late), set()
+        return taken
 
     def take_readings(self) -> tuple[MeterReading, ...]:
         """Return and forget the readings that wait to be stored; one for each charger and instant."""
@@ -141,7 +169,23 @@ class Fleet:
             self.connected(status.identity, status.connected_since or now)
         elif charger.connected and not status.connected:
             self.disconnected(status.identity, now)
-        charger.session = status.transaction
+        if charger.session is not status.transaction:
+            charger.session = status.transaction
+            self._touch(status.identity)
+
+    def _touch(self, identity: str) -> None:
+        self._touched[identity] = None
+        self._wake()
+
+    def take_touched(self) -> tuple[str, ...]:
+        """Return and forget who connected, left, began or ended a session."""
+        taken, self._touched = tuple(self._touched), {}
+        return taken
+
+    def take_read(self) -> tuple[str, ...]:
+        """Return and forget who sent a reading."""
+        taken, self._read = tuple(self._read), {}
+        return taken
 
     def _known(self, identity: str) -> Charger | None:
         charger = self._chargers.get(identity)

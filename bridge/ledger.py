@@ -4,11 +4,14 @@ Rule: an outcome is on disk before anybody can see it (``save``). What it become
 this shell reads and writes.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from bridge import outcomes as book
+from bridge.agenda import Agenda
+from bridge.batches import batches
 from bridge.metrics import BridgeMetrics
 from bridge.outcomes import Measuring, Power, Scene, Window
 from bridge.plan import ResourcePlan
@@ -18,6 +21,8 @@ from bridge.store.records import Phase
 from runtime.logs import get_logger
 
 log = get_logger(__name__)
+
+SAVED = 1000  # outcomes a transaction
 
 Key = tuple[str, str]
 """(eventID, resourceID)."""
@@ -29,32 +34,40 @@ Plans = Mapping[str, tuple[ResourcePlan, ...]]
 class Ledger:
     """Outcomes of all events that are not closed, by (eventID, resourceID)."""
 
-    def __init__(self, store: BridgeStore, metrics: BridgeMetrics) -> None:
-        self._store, self._metrics = store, metrics
+    def __init__(self, store: BridgeStore, metrics: BridgeMetrics, measuring: Measuring) -> None:
+        self._store, self._metrics, self._measuring = store, metrics, measuring
         self.outcomes: dict[Key, Outcome] = {}
+        self.version = 0  # counts changes
+        self._due: Agenda[Key] = Agenda()
 
     async def load(self) -> None:
         """Take up what was open before the restart."""
         unfinished = await self._store.outcomes(unfinished=True)
         self.outcomes = {(each.event_id, each.resource_id): each for each in unfinished}
+        for key, each in self.outcomes.items():
+            self._appoint(key, each)
 
     async def set_back(self, now: datetime) -> None:
         """The clock was set back to ``now``: readings taken from now on are new, whatever was read before."""
         blind = [each for each in self.outcomes.values() if each.checked_at is not None and each.checked_at > now]
         await self.save([replace(each, checked_at=now) for each in blind])
+        for key, each in self.outcomes.items():
+            self._appoint(key, each)
 
     async def follow(self, plans: Plans, resources: Mapping[str, Resource], now: datetime) -> None:
         """Open, replan and end outcomes as the events come and go."""
         planned = {(each.event_id, each.resource_id): each for group in plans.values() for each in group}
-        await self._recall({key[0] for key in planned if key not in self.outcomes})
+        await self._recall(dict.fromkeys(key[0] for key in planned if key not in self.outcomes))
         after: dict[Key, Outcome] = {}
-        for key, each in planned.items():
-            known = self.outcomes.get(key)
-            after[key] = (
-                book.opened(each, resources[each.resource_id], now)
-                if known is None
-                else book.replanned(known, each, now)
-            )
+        for some in batches(tuple(planned.items())):
+            for key, each in some:
+                known = self.outcomes.get(key)
+                after[key] = (
+                    book.opened(each, resources[each.resource_id], now)
+                    if known is None
+                    else book.replanned(known, each, now)
+                )
+            await asyncio.sleep(0)
         for key, known in self.outcomes.items():
             if key not in planned:
                 after[key] = book.vanished(known, now)
@@ -64,13 +77,19 @@ class Ledger:
         """Read outcomes that were closed before a restart, so that a listed event is not opened twice."""
         for event_id in event_ids:
             for outcome in await self._store.outcomes(event_id=event_id):
-                self.outcomes.setdefault((outcome.event_id, outcome.resource_id), outcome)
+                key = (outcome.event_id, outcome.resource_id)
+                if key not in self.outcomes:
+                    self.outcomes[key] = outcome
+                    self._appoint(key, outcome)
 
-    async def judge(self, plans: Plans, scene: Callable[[str], Scene]) -> set[str]:
-        """Move open outcomes on; return the chargers that must be told again because the meter disagrees."""
+    async def judge(self, plans: Plans, resource_ids: Iterable[str], scene: Callable[[str], Scene]) -> set[str]:
+        """Move open outcomes of some resources on; return the chargers that must be told again: the meter disagrees."""
         changed: list[Outcome] = []
         again: set[str] = set()
-        for resource_id, group in plans.items():
+        for resource_id in resource_ids:
+            group = plans.get(resource_id)
+            if not group:
+                continue
             seen = scene(resource_id)
             for each in group:
                 outcome = self.outcomes.get((each.event_id, resource_id))
@@ -84,15 +103,28 @@ class Ledger:
         await self.save(changed)
         return again
 
-    async def measure(self, how: Measuring, now: datetime, flush: Callable[[], Awaitable[None]]) -> bool:
+    async def measure(self, now: datetime, flush: Callable[[], Awaitable[None]]) -> bool:
         """Take the mean powers that are due, one query for all with the same window; True if more may be due."""
         due: dict[Window, list[Outcome]] = {}
-        for outcome in self.outcomes.values():
-            window = book.window_due(outcome, how, now)
-            if window is not None:
+        keys = self._due.take(now)
+        for key in keys:
+            outcome = self.outcomes.get(key)
+            window = None if outcome is None else book.window_due(outcome, self._measuring, now)
+            if outcome is not None and window is not None:
                 due.setdefault(window, []).append(outcome)
+            elif outcome is not None and outcome.phase is Phase.PLANNED:
+                self._appoint(key, outcome)  # its start was moved
         if not due:
             return False
+        try:
+            return await self._measure(due, now, flush)
+        except BaseException:
+            self._due.touch(keys)  # measured at the next round
+            raise
+
+    async def _measure(
+        self, due: Mapping[Window, list[Outcome]], now: datetime, flush: Callable[[], Awaitable[None]]
+    ) -> bool:
         await flush()
         changed = []
         for window, group in due.items():
@@ -105,13 +137,24 @@ class Ledger:
 
     async def save(self, changed: Sequence[Outcome]) -> None:
         """Store outcomes, then show them."""
+        for some in batches(changed, SAVED):
+            await self._save(some)
+
+    async def _save(self, changed: Sequence[Outcome]) -> None:
         await self._store.write(Changes(outcomes=tuple(changed)))
+        self.version += len(changed)
         for each in changed:
             key = (each.event_id, each.resource_id)
             before, self.outcomes[key] = self.outcomes.get(key), each
+            self._appoint(key, each)
             if before is None or before.state is not each.state:
                 self._metrics.outcomes.labels(state=each.state.value).inc()
                 log.info("outcome", event_id=key[0], resource=key[1], state=each.state.value, reason=each.reason)
+
+    def _appoint(self, key: Key, outcome: Outcome) -> None:
+        at = book.measured_at(outcome, self._measuring)
+        if at is not None:
+            self._due.appoint(key, at)
 
     def forget(self, plans: Plans) -> tuple[Key, ...]:
         """Drop closed outcomes of events that are gone from memory; return which."""

@@ -95,10 +95,11 @@ class OptReporter:
         self.told: dict[tuple[str, str], OptTold] = {}
         self._read: set[str] = set()  # events whose rows are in ``told``
         self._waits = False  # there is news and no registration to tell it under; said once
+        self.behind = False  # the last call left something untold
 
     async def report(self, outcomes: Iterable[Outcome], now: datetime) -> int:
         """Tell what is new; return how many messages. A failure is logged and tried again at the next call."""
-        sent, outcomes = 0, tuple(outcomes)
+        sent, outcomes, self.behind = 0, tuple(outcomes), True
         await self._recall({outcome.event_id for outcome in outcomes})
         for item in news(outcomes, self.told):
             try:
@@ -107,11 +108,11 @@ class OptReporter:
                 if not self._waits:
                     log.warning("opts wait for the registration", event_id=item.event_id, resources=item.resource_ids)
                 self._waits = True
-                break
+                return sent
             except Exception as error:
                 log.error("opt not queued", event_id=item.event_id, resources=item.resource_ids, exc_info=error)
                 self._read.clear()  # nobody knows whether it counts: read what is so before the next try
-                break
+                return sent
             self._waits = False
             self.told |= {(row.event_id, row.resource_id): row for row in rows}
             log.info(
@@ -123,6 +124,7 @@ class OptReporter:
                 opt_id=rows[0].opt_id,
             )
             sent += 1
+        self.behind = False
         return sent
 
     async def _recall(self, events: set[str]) -> None:

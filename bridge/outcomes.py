@@ -50,6 +50,8 @@ def opened(plan: ResourcePlan, resource: Resource, now: datetime) -> Outcome:
         effective_end=plan.timing.end,
         known_at=now,
         updated_at=now,
+        scheduled_start=plan.timing.scheduled_start,
+        scheduled_end=plan.timing.scheduled_end,
     )
 
 
@@ -64,6 +66,8 @@ def replanned(outcome: Outcome, plan: ResourcePlan, now: datetime) -> Outcome:
         programme=plan.programme,
         effective_start=plan.timing.start,
         effective_end=plan.timing.end,
+        scheduled_start=plan.timing.scheduled_start,
+        scheduled_end=plan.timing.scheduled_end,
         retries=0 if changed else outcome.retries,
     )
 
@@ -207,6 +211,18 @@ def window_due(outcome: Outcome, how: Measuring, now: datetime) -> Window | None
             return Window(power=Power.DURING, start=(outcome.applied_at or start) + settle, end=end)
         case Phase.AFTER if end is not None and now >= end + settle + after:
             return Window(power=Power.AFTER, start=end + settle, end=end + settle + after)
+    return None
+
+
+def measured_at(outcome: Outcome, how: Measuring) -> datetime | None:
+    """Return from when on ``window_due`` may ask for a power, ``None`` if it never will."""
+    match outcome.phase:
+        case Phase.PLANNED:
+            return outcome.effective_start
+        case Phase.ENDED:
+            return outcome.effective_end
+        case Phase.AFTER if outcome.effective_end is not None:
+            return outcome.effective_end + timedelta(seconds=how.settle_s + how.after_s)
     return None
 
 

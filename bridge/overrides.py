@@ -1,14 +1,41 @@
 """Overrides: a driver's or operator's wish that a charger leaves an event, checked against the programmes; pure.
 
 Rule: an override names the events it leaves, so it ends with them (ARB-07) and never outlives its reason. An event
-whose programme refuses overrides cannot be left (ARB-05); it is said with the rule.
+whose programme refuses overrides cannot be left (ARB-05), and overriding is limited per day and week (ARB-06), by
+event class as table 4.1 says; a refusal is said with the rule.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bridge.arbiter import Override
 from bridge.plan import Cap, ResourcePlan
+from bridge.program import EventClass
+
+BUDGETED: Mapping[EventClass, bool] = {
+    EventClass.EMERGENCY: False,  # cannot be overridden at all
+    EventClass.RELIABILITY: True,
+    EventClass.REGULATION: True,
+    EventClass.PRICE: False,
+    EventClass.LOAD_UP: False,
+    EventClass.CALENDAR: False,
+    EventClass.TEST: False,
+}
+"""Which event classes cost budget when overridden (table 4.1)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """How often one resource may be overridden; 0 is no limit."""
+
+    per_day: int = 1  # in any 24 h
+    per_week: int = 0  # in any 7 days
+    classes: frozenset[EventClass] = frozenset(kind for kind, counts in BUDGETED.items() if counts)
+
+
+WEEK = timedelta(days=7)
+_DAY = timedelta(days=1)
 
 
 class OverrideRefused(Exception):
@@ -38,6 +65,7 @@ def make_override(
     duration_s: float | None,
     source: str,
     now: datetime,
+    budget: Budget | None = None,
 ) -> Override:
     """Return the override, of one named event (running or to come) or of every event in force that allows it.
 
@@ -47,6 +75,7 @@ def make_override(
         events: tuple[str, ...] = (_named(plans, event_id, resource_id, now),)
     else:
         events = _in_force(plans, resource_id, now)
+    classes = {cap.event_class for plan in plans if plan.event_id in events for cap in plan.caps}
     return Override(
         override_id=override_id,
         resource_id=resource_id,
@@ -55,7 +84,21 @@ def make_override(
         start=now,
         end=None if duration_s is None else now + timedelta(seconds=duration_s),
         source=source,
+        budgeted=budget is not None and bool(classes & budget.classes),
     )
+
+
+def check_budget(made: Override, past: Iterable[Override], budget: Budget) -> None:
+    """Raise ``OverrideRefused`` (ARB-06) if the resource has no override left; ``past`` are those already made."""
+    if not made.budgeted:
+        return
+    spent = [each.start for each in past if each.resource_id == made.resource_id and each.budgeted]
+    for most, span, words in ((budget.per_day, _DAY, "24 h"), (budget.per_week, WEEK, "7 days")):
+        used = sum(at > made.start - span for at in spent)
+        if most and used >= most:
+            raise OverrideRefused(
+                f"resource {made.resource_id} was overridden {used} of {most} times in {words} already", "ARB-06"
+            )
 
 
 def _named(plans: Sequence[ResourcePlan], event_id: str, resource_id: str, now: datetime) -> str:
@@ -92,5 +135,5 @@ def finished(overrides: Iterable[Override], live: frozenset[tuple[str, str]], no
         override
         for override in overrides
         if (override.end is not None and now >= override.end)
-        or not any((event_id, override.resource_id) in live for event_id in override.event_ids)
+        or not (override.everything or any((event_id, override.resource_id) in live for event_id in override.event_ids))
     )

@@ -1,85 +1,53 @@
 """From events to caps: which cap in A per phase each event puts on each resource, and when; pure.
 
-Rule: a cap is an upper limit, never a set-point (MAP-06). Amperes are per phase and rounded down to 0.1 A (MAP-08);
-what lies between 0 and 6 A is raised to 6 A or paused, as the programme says (MAP-09). The random start comes from a
-stored draw, so the same inputs always give the same caps (RND-01, RND-02); ends are exclusive (R18).
+Rule: the plan is a function of events, programmes, resources, draws and references, all of them stored, so the same
+inputs always give the same caps (RND-01, RND-02); ends are exclusive (R18). What a value means is said by the
+programme's rule and ``bridge.asks``; a resource that cannot do what is asked takes no part at all (VEN-11).
 """
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bridge.program import FloorPolicy, Programme, Programmes, SignalRule
-from bridge.resources import Resource, in_class, select
+from bridge.asks import Effect, Reference, limit
+from bridge.cap import Cap, Draw, KnownEvent, ResourcePlan, Timing
+from bridge.program import Programme, Programmes
+from bridge.ramp import Slope, length_s, ramped
+from bridge.reference import References, Wanted
+from bridge.resources import Resource, Scenario, in_class, select
+from bridge.rules import SignalRule
 from openadr import timeline
+from openadr.errors import ResponseCode
 from openadr.model import Event, Signal
 
-FLOOR_A = 6.0  # IEC 61851: the least current a charger can offer; below it only a pause exists
-STEP_A = 0.1  # OCPP limits carry one decimal
-_EXACT = 6  # decimals kept before rounding down, so that 0.3 * 20 A stays 6.0 A
+__all__ = [
+    "Cap",
+    "Draw",
+    "KnownEvent",
+    "Refusal",
+    "ResourcePlan",
+    "Scene",
+    "Timing",
+    "pairs",
+    "plan",
+    "planned",
+    "references",
+    "refusal",
+    "scenes",
+    "start_window_s",
+    "timing",
+    "wanted",
+]
+
+NONE_MEASURED: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draw:
-    """The random numbers of one (event, resource), uniform [0, 1), drawn once and stored (RND-01)."""
+class Refusal:
+    """Why a resource takes no part in an event; ``code`` is what a VEN answers if that is so everywhere."""
 
-    event_id: str
-    resource_id: str
-    start_u: float
-    release_u: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownEvent:
-    """An event this VEN takes part in; ``cancelled_at`` is when its cancellation was learnt."""
-
-    event: Event
-    cancelled_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """Effective times of one event at one resource: ``end`` exclusive, ``None`` open-ended; offsets in s."""
-
-    start: datetime
-    end: datetime | None
-    start_offset_s: int
-    release_offset_s: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cap:
-    """One stretch of one event at one resource. ``limit_a`` is A per phase, ``None`` where the event asks for none."""
-
-    resource_id: str
-    event_id: str
-    modification_number: int
-    start: datetime
-    end: datetime | None
-    limit_a: float | None
-    value: float
+    code: ResponseCode
     reason: str
-    priority: int
-    emergency: bool
-    overridable: bool
-    programme: str  # market context and version: goes with every decision
-
-    def contains(self, now: datetime) -> bool:
-        """True while the cap is in force."""
-        return self.start <= now and (self.end is None or now < self.end)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResourcePlan:
-    """All that one event means for one resource."""
-
-    resource_id: str
-    event_id: str
-    modification_number: int
-    timing: Timing
-    caps: tuple[Cap, ...]
-    programme: str
 
 
 def _offset(u: float, window_s: float) -> int:
@@ -111,39 +79,92 @@ def timing(known: KnownEvent, programme: Programme, draw: Draw) -> Timing:
         if stop > period.start:
             stop += timedelta(seconds=_offset(draw.release_u, max(window, programme.release_window_s)))
         end = max(period.start, stop if end is None else min(end, stop))
-    return Timing(start=period.start, end=end, start_offset_s=start_offset, release_offset_s=release_offset)
+    return Timing(
+        start=period.start,
+        end=end,
+        start_offset_s=start_offset,
+        release_offset_s=release_offset,
+        scheduled_start=known.event.active_period.dtstart,
+        scheduled_end=timeline.scheduled_end(known.event.active_period),
+    )
 
 
-def round_down(amperes: float) -> float:
-    """Return ``amperes`` rounded down to 0.1 A."""
-    return math.floor(round(amperes / STEP_A, _EXACT)) / 10
-
-
-def limit(fraction: float, resource: Resource, floor: FloorPolicy) -> tuple[float, str]:
-    """Return the cap in A per phase for a fraction of the installed maximum, and the sum in words (MAP-08, MAP-09)."""
-    exact = fraction * resource.max_a
-    amperes = round_down(exact)
-    words = f"{fraction * 100:g} % of {resource.max_a:g} A"
-    if exact > 0.0 and amperes < FLOOR_A:
-        if floor is FloorPolicy.FLOOR:
-            return FLOOR_A, f"{words} = {exact:g} A, raised to the {FLOOR_A:g} A floor"
-        return 0.0, f"{words} = {exact:g} A, below {FLOOR_A:g} A: paused"
-    return amperes, f"{words} = {amperes:g} A per phase"
-
-
-def _chosen(event: Event, programme: Programme, resource: Resource) -> tuple[Signal, SignalRule] | None:
-    """Return the signal that decides: the first of the programme's order which the event has for this device class."""
-    for rule in programme.signals:
-        if rule.rule == "informative":
-            continue
+def _candidates(event: Event, programme: Programme, resource: Resource) -> Iterable[tuple[Signal, SignalRule]]:
+    """Yield the signals that could decide, in the programme's order, as far as they are for this device class."""
+    for rule in programme.acting:
         for signal in event.signals:
             if programme.rule_for(signal) is rule and in_class(resource, signal.target):
-                return signal, rule
+                yield signal, rule
+
+
+def _chosen(
+    event: Event, programme: Programme, resource: Resource, measured: frozenset[str]
+) -> tuple[Signal, SignalRule] | None:
+    """Return the signal that decides: the first that means anything at this resource."""
+    for signal, rule in _candidates(event, programme, resource):
+        if rule.serves(resource, content_known=resource.resource_id in measured):
+            return signal, rule
     return None
 
 
-def _caps(known: KnownEvent, programme: Programme, resource: Resource, times: Timing) -> Iterable[Cap]:
-    event, chosen = known.event, _chosen(known.event, programme, resource)
+def refusal(
+    event: Event, programme: Programme, resource: Resource, measured: frozenset[str] = NONE_MEASURED
+) -> Refusal | None:
+    """Return why the resource takes no part, ``None`` if it does. ``measured``: where the state of charge is known."""
+    name = resource.resource_id
+    if resource.scenario is Scenario.EN_ROUTE:  # not for demand modification (CHG-14)
+        return Refusal(code=ResponseCode.OK, reason=f"{name} is en-route rapid charging and left alone")
+    if event.descriptor.is_test and not resource.test_enrolled:  # EVT-21
+        return Refusal(code=ResponseCode.OK, reason="a test event, and no targeted resource is enrolled for tests")
+    chosen = _chosen(event, programme, resource, measured)
+    if chosen is None:
+        unserved = next(iter(_candidates(event, programme, resource)), None)
+        if unserved is None:
+            return None
+        why = "its state of charge is not known" if unserved[1].rule == "charge_state" else "it declares no meaning"
+        return Refusal(code=ResponseCode.DEPLOYMENT_ERROR, reason=f"{unserved[1].what} cannot be done by {name}: {why}")
+    signal, rule = chosen
+    for interval in signal.intervals:
+        if rule.ask(signal, interval.value, resource).effect is Effect.EXPORT:  # S-V16: nothing is sent
+            what = f"{rule.what} {interval.value:g}"
+            return Refusal(
+                code=ResponseCode.DEPLOYMENT_ERROR,
+                reason=f"{what} is about export (DRM 5 to 8) and {name} only charges: notParticipating",
+            )
+    return None
+
+
+def _slope(known: KnownEvent, programme: Programme, draw: Draw) -> Slope:
+    period = known.event.active_period
+    return Slope(
+        up_s=0 if programme.emergency else length_s(period.ramp_up, programme.ramp_up_s, period.dtstart),
+        recovery_s=length_s(period.recovery, programme.recovery_s, period.dtstart),
+        steps=programme.ramp_steps,
+        up_u=draw.start_u,
+        recovery_u=draw.release_u,
+        floor=programme.terms.floor,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """One event at one resource; ``share`` is its part of the installed power of all that take part."""
+
+    known: KnownEvent
+    programme: Programme
+    resource: Resource
+    share: float
+    measured: frozenset[str]
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """EventID and resourceID."""
+        return self.known.event.descriptor.event_id, self.resource.resource_id
+
+
+def _caps(scene: Scene, times: Timing, reference: Reference | None) -> Iterable[Cap]:
+    event, programme, resource = scene.known.event, scene.programme, scene.resource
+    chosen = _chosen(event, programme, resource, scene.measured)
     if chosen is None:
         return
     signal, rule = chosen
@@ -151,22 +172,31 @@ def _caps(known: KnownEvent, programme: Programme, resource: Resource, times: Ti
         end = _segment_end(segment.end, event, times)
         if end is not None and end <= segment.start:
             continue
-        fraction = rule.fraction(segment.value)
-        amperes, words = (None, "normal operation") if fraction is None else limit(fraction, resource, programme.floor)
+        ask = rule.ask(signal, segment.value, resource)
+        length = None if segment.end is None else (segment.end - segment.start).total_seconds()
+        found = limit(ask, resource, programme.terms, reference, length, share=scene.share)
         yield Cap(
             resource_id=resource.resource_id,
             event_id=event.descriptor.event_id,
             modification_number=event.descriptor.modification_number,
             start=segment.start,
             end=end,
-            limit_a=amperes,
+            limit_a=found.amperes,
             value=segment.value,
-            reason=f"{signal.signal_name} {segment.value:g}: {words}",
+            reason=f"{_label(rule)} {segment.value:g}: {found.words}",
             priority=event.descriptor.priority,
             emergency=programme.emergency,
-            overridable=programme.overridable,
-            programme=f"{programme.market_context} {programme.version}",
+            overridable=programme.overridable(found.effect),
+            programme=programme.label,
+            event_class=programme.event_class,
+            group_kw=found.group_kw,
+            effect=found.effect,
         )
+
+
+def _label(rule: SignalRule) -> str:
+    """Return the signal as reasons name it; two types of LOAD_DISPATCH must not read the same."""
+    return rule.name if rule.rule in ("levels", "drm", "capacity") else f"{rule.name} {rule.type}"
 
 
 def _segment_end(end: datetime | None, event: Event, times: Timing) -> datetime | None:
@@ -176,54 +206,97 @@ def _segment_end(end: datetime | None, event: Event, times: Timing) -> datetime 
     return end if times.end is None else min(end, times.end)
 
 
-def takes_part(event: Event, resource: Resource) -> bool:
-    """False for a test event at a charger that is not enrolled for tests (EVT-21)."""
-    return resource.test_enrolled or not event.descriptor.is_test
-
-
 def plan(
     events: Iterable[KnownEvent],
     programmes: Programmes,
     resources: Iterable[Resource],
     draws: Mapping[tuple[str, str], Draw],
     ven_id: str | None = None,
+    taken: References | None = None,
+    measured: frozenset[str] = NONE_MEASURED,
 ) -> tuple[ResourcePlan, ...]:
     """Return what every event means for every resource it targets; events without a usable programme mean nothing.
 
-    ``draws`` is by (eventID, resourceID) and must hold one for each pair from ``pairs``.
+    ``draws`` is by (eventID, resourceID) and must hold one for each pair from ``pairs``; ``taken`` are the references
+    that count now, ``measured`` names the resources whose state of charge is known.
     """
-    plans = []
-    for known, programme, resource in _matches(events, programmes, tuple(resources), ven_id):
-        key = (known.event.descriptor.event_id, resource.resource_id)
-        times = timing(known, programme, draws[key])
-        plans.append(
-            ResourcePlan(
-                resource_id=resource.resource_id,
-                event_id=key[0],
-                modification_number=known.event.descriptor.modification_number,
-                timing=times,
-                caps=tuple(_caps(known, programme, resource, times)),
-                programme=f"{programme.market_context} {programme.version}",
-            )
-        )
-    return tuple(plans)
+    resources = tuple(resources)
+    return tuple(planned(each, draws, taken) for each in scenes(events, programmes, resources, ven_id, measured))
+
+
+def planned(scene: Scene, draws: Mapping[tuple[str, str], Draw], taken: References | None = None) -> ResourcePlan:
+    """Return what one event means for one resource."""
+    draw = draws[scene.key]
+    times = timing(scene.known, scene.programme, draw)
+    caps = tuple(_caps(scene, times, (taken or {}).get(scene.key)))
+    return ResourcePlan(
+        resource_id=scene.key[1],
+        event_id=scene.key[0],
+        modification_number=scene.known.event.descriptor.modification_number,
+        timing=times,
+        caps=ramped(caps, scene.resource, _slope(scene.known, scene.programme, draw)) if caps else (),
+        programme=scene.programme.label,
+    )
 
 
 def pairs(
-    events: Iterable[KnownEvent], programmes: Programmes, resources: Iterable[Resource], ven_id: str | None = None
+    events: Iterable[KnownEvent],
+    programmes: Programmes,
+    resources: Iterable[Resource],
+    ven_id: str | None = None,
+    measured: frozenset[str] = NONE_MEASURED,
 ) -> tuple[tuple[str, str], ...]:
     """Return the (eventID, resourceID) pairs that need a draw."""
-    found = _matches(events, programmes, tuple(resources), ven_id)
-    return tuple((known.event.descriptor.event_id, resource.resource_id) for known, _, resource in found)
+    return tuple(scene.key for scene in scenes(events, programmes, tuple(resources), ven_id, measured))
 
 
-def _matches(
-    events: Iterable[KnownEvent], programmes: Programmes, resources: tuple[Resource, ...], ven_id: str | None
-) -> Iterable[tuple[KnownEvent, Programme, Resource]]:
+def references(scenes: Iterable[Scene], draws: Mapping[tuple[str, str], Draw]) -> tuple[Wanted, ...]:
+    """Return the references that events need, and when each is to be taken: where its ramp-up or it begins."""
+    found = (wanted(scene, draws) for scene in scenes)
+    return tuple(each for each in found if each is not None)
+
+
+def wanted(scene: Scene, draws: Mapping[tuple[str, str], Draw]) -> Wanted | None:
+    """Return the reference that one event needs at one resource, ``None`` if it needs none."""
+    chosen = _chosen(scene.known.event, scene.programme, scene.resource, scene.measured)
+    if chosen is None or not chosen[1].dynamic:
+        return None
+    draw = draws[scene.key]
+    start = timing(scene.known, scene.programme, draw).start
+    begin = start - timedelta(seconds=max(0, _slope(scene.known, scene.programme, draw).up_s))
+    learnt = scene.known.received_at or begin
+    return Wanted(
+        event_id=scene.key[0],
+        resource_id=scene.key[1],
+        at=max(begin, learnt),
+        window_s=scene.programme.reference_window_s,
+        running=learnt > begin,
+    )
+
+
+def scenes(
+    events: Iterable[KnownEvent],
+    programmes: Programmes,
+    resources: tuple[Resource, ...],
+    ven_id: str | None,
+    measured: frozenset[str],
+) -> Iterator[Scene]:
+    """Yield each event at each resource that takes part in it, event by event."""
     for known in events:
         programme = programmes.usable(known.event)
         if programme is None:
             continue
-        for resource in select(resources, known.event.target, ven_id):
-            if takes_part(known.event, resource):
-                yield known, programme, resource
+        taking = [
+            resource
+            for resource in select(resources, known.event.target, ven_id)
+            if refusal(known.event, programme, resource, measured) is None
+        ]
+        whole = sum(resource.max_kw for resource in taking)
+        for resource in taking:
+            yield Scene(
+                known=known,
+                programme=programme,
+                resource=resource,
+                share=1.0 if len(taking) == 1 else resource.max_kw / whole,
+                measured=measured,
+            )

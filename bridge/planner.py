@@ -1,24 +1,33 @@
 """Keeps the plan of all resources up to date: events in, draws made and stored, effective limits out.
 
 Rule: the plan is a pure function of events, programmes and draws; a draw is on disk before anything is planned by it
-(RND-01). This shell only reads, draws and remembers.
+(RND-01). This shell only reads, draws and remembers; it works out anew only what has changed.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 
-from bridge.arbiter import Effective, Override, StandingCap, timeline
+from bridge.arbiter import Effective, Override, StandingCap, limit_now, timeline
+from bridge.batches import batches, gathered
+from bridge.outage import Outage, interrupted
+from bridge.plan import Cap, KnownEvent, ResourcePlan, Scene, planned, references, scenes
 from bridge.plan import Draw as ResourceDraw
-from bridge.plan import KnownEvent, ResourcePlan, pairs, plan
 from bridge.program import Programmes
+from bridge.reference import Wanted
+from bridge.references import Contents, ReferenceBook, unknown_contents
 from bridge.resources import Resource
 from bridge.store import BridgeStore, Changes, Outcome
 from bridge.store.records import Phase
 from openadr.model import OptType
 from openadr.timeline import in_payload
 from runtime.clock import Draw
+from runtime.logs import get_logger
 from ven.model import StoredEvent
+
+log = get_logger(__name__)
 
 
 class EventSource(Protocol):
@@ -33,12 +42,24 @@ class EventSource(Protocol):
         ...
 
 
-Standing = Callable[[Resource], tuple[StandingCap, ...]]
-"""Caps of a resource that are no event's."""
+class Others(Protocol):
+    """Who else limits a resource: standing caps and shares of groups."""
+
+    def caps(self, resource_id: str) -> tuple[StandingCap, ...]:
+        """Return the caps of a resource that are no event's and no group's."""
+        ...
+
+    def shares(self, resource_id: str) -> tuple[StandingCap, ...]:
+        """Return what the resource has of the limits of its groups."""
+        ...
+
+    def priced(self, cap: Cap) -> tuple[float, str]:
+        """Return the resource's share of a group event's limit, and the words for it."""
+        ...
 
 
-def no_standing(_resource: Resource) -> tuple[StandingCap, ...]:
-    """Return no standing caps."""
+def never_silent(_event_id: str) -> tuple[Outage, ...]:
+    """Return no silences."""
     return ()
 
 
@@ -54,33 +75,122 @@ class Planner:
         store: BridgeStore,
         draw: Draw,
         ven_id: Callable[[], str | None],
-        standing: Standing = no_standing,
+        others: Others,
+        contents: Contents = unknown_contents,
+        outages: Callable[[str], tuple[Outage, ...]] = never_silent,
     ) -> None:
         self.resources = {resource.resource_id: resource for resource in resources}
         self.plans: dict[str, tuple[ResourcePlan, ...]] = {}
+        self.group_edges: tuple[datetime, ...] = ()  # instants at which a group event's limit begins or ends
         self._programmes, self._events, self._store, self._draw = programmes, events, store, draw
-        self._ven_id, self._standing = ven_id, standing
+        self._ven_id, self._others, self._outages = ven_id, others, outages
         self._known: tuple[KnownEvent, ...] = ()
+        self._raw: dict[str, tuple[ResourcePlan, ...]] = {}
         self._draws: dict[tuple[str, str], ResourceDraw] = {}
         self._lines: dict[str, tuple[Effective, ...]] = {}
+        self._inputs: object = None
+        self._book = ReferenceBook(store, self.resources, contents)
+        self._wanted: tuple[Wanted, ...] = ()
+        self._reference_at: datetime | None = None  # when the next dynamic reference is to be taken
+        self._release_at: datetime | None = None  # when a recovery ends that an event is kept for
 
-    async def replan(self) -> None:
-        """Read the events anew and plan them."""
-        self._known = tuple(
-            KnownEvent(event=each.event, cancelled_at=each.cancelled_at)
+    @property
+    def programmes(self) -> Programmes:
+        """The programmes in force."""
+        return self._programmes
+
+    def use(self, programmes: Programmes) -> None:
+        """Take over programmes that were read anew; they count from the next ``replan`` on, for every event."""
+        for known in self._known:
+            if self._programmes.usable(known.event) is not None and programmes.usable(known.event) is None:
+                log.warning(
+                    "no programme understands this event any more: it limits nothing from now on",
+                    event_id=known.event.descriptor.event_id,
+                )
+        self._programmes = programmes
+
+    def reference_due(self, now: datetime) -> bool:
+        """True if a dynamic reference is to be taken by now: the plan must be made anew."""
+        return self._reference_at is not None and now >= self._reference_at
+
+    async def replan(self, now: datetime, flush: Callable[[], Awaitable[None]]) -> tuple[str, ...]:
+        """Read the events anew and plan them if anything has changed; return the resources whose plan did.
+
+        ``flush`` stores the readings that have come in: a reference is taken of them.
+        """
+        known = tuple(
+            KnownEvent(event=each.event, cancelled_at=each.cancelled_at, received_at=each.received_at)
             for each in await self._events.events()
             if each.opt_type is OptType.OPT_IN
         )
-        resources, ven_id = tuple(self.resources.values()), self._ven_id()
-        await self._draw_for(pairs(self._known, self._programmes, resources, ven_id))
+        ven_id, measured = self._ven_id(), self._book.measured
+        silences = {(name := each.event.descriptor.event_id): self._outages(name) for each in known}
+        programmes = self._programmes  # those of this plan: others may be taken over while it is made
+        inputs = (known, ven_id, programmes, measured, silences)
+        if inputs == self._inputs and not self.reference_due(now):
+            return ()
+        resources = tuple(self.resources.values())
+        scened = await gathered(scenes(known, programmes, resources, ven_id, measured))
+        if inputs != self._inputs:
+            await self._draw_for([scene.key for scene in scened])
+            self._book.drop(frozenset(each.event.descriptor.event_id for each in known))
+            self._wanted = references(scened, self._draws)
+            self._inputs = None  # planned below, or tried again
+        taken = await self._book.update(self._wanted, now, flush)
         grouped: dict[str, list[ResourcePlan]] = {}
-        for each in plan(self._known, self._programmes, resources, self._draws, ven_id):
-            grouped.setdefault(each.resource_id, []).append(each)
-        self.plans = {resource_id: tuple(plans) for resource_id, plans in grouped.items()}
+        for some in batches(scened):
+            for scene in some:
+                each = self._interrupted(planned(scene, self._draws, taken.valid), scene, silences)
+                grouped.setdefault(each.resource_id, []).append(each)
+            await asyncio.sleep(0)
+        before, self._raw = self._raw, {name: tuple(plans) for name, plans in grouped.items()}
+        changed = tuple(name for name in self.resources if before.get(name) != self._raw.get(name))
+        self._known, self._inputs, self._reference_at = known, inputs, taken.next_at
+        self.price(changed)
+        ends = {
+            at
+            for group in self._raw.values()
+            for each in group
+            for cap in each.caps
+            if cap.group_kw is not None
+            for at in (cap.start, cap.end)
+            if at is not None
+        }
+        self.group_edges = tuple(sorted(ends))
+        return changed
+
+    def _interrupted(
+        self, each: ResourcePlan, scene: Scene, silences: Mapping[str, tuple[Outage, ...]]
+    ) -> ResourcePlan:
+        """Return the plan of one event as the silences of its VTN leave it (OUT-03)."""
+        outages = silences[each.event_id]
+        if not outages:
+            return each
+        return interrupted(each, scene.programme, self._draws[scene.key], outages, scene.known.received_at)
+
+    def price(self, resource_ids: Iterable[str]) -> None:
+        """Put the shares of group events into the plans of some resources."""
+        for name in resource_ids:
+            raw = self._raw.get(name)
+            if raw is None:
+                self.plans.pop(name, None)
+            else:
+                self.plans[name] = tuple(self._priced(each) for each in raw)
+
+    def _priced(self, each: ResourcePlan) -> ResourcePlan:
+        if all(cap.group_kw is None for cap in each.caps):
+            return each
+        caps = []
+        for cap in each.caps:
+            if cap.group_kw is not None:
+                amperes, reason = self._others.priced(cap)
+                cap = replace(cap, limit_a=amperes, reason=reason)
+            caps.append(cap)
+        return replace(each, caps=tuple(caps))
 
     async def _draw_for(self, wanted: Iterable[tuple[str, str]]) -> None:
         wanted = tuple(wanted)
-        unread = {event_id for event_id, resource_id in wanted if (event_id, resource_id) not in self._draws}
+        unread = dict.fromkeys(event_id for event_id, name in wanted if (event_id, name) not in self._draws)
         if unread:
             self._draws |= await self._store.draws(unread)
         new = tuple(
@@ -91,12 +201,22 @@ class Planner:
         await self._store.write(Changes(draws=new))
         self._draws |= {(each.event_id, each.resource_id): each for each in new}
 
-    def arbitrate(self, resources: Iterable[Resource], overrides: Sequence[Override], now: datetime) -> None:
-        """Work out the effective limits of some resources from ``now`` on."""
-        for resource in resources:
-            caps = [cap for each in self.plans.get(resource.resource_id, ()) for cap in each.caps]
-            mine = [each for each in overrides if each.resource_id == resource.resource_id]
-            self._lines[resource.resource_id] = timeline(caps, mine, self._standing(resource), now)
+    def arbitrate(
+        self, resource_ids: Iterable[str], overrides: Mapping[str, Sequence[Override]], now: datetime
+    ) -> None:
+        """Work out the effective limits of some resources from ``now`` on; ``overrides`` is by resourceID."""
+        for name in resource_ids:
+            caps = [cap for each in self.plans.get(name, ()) for cap in each.caps]
+            standing = (*self._others.caps(name), *self._others.shares(name))
+            if caps or standing:
+                self._lines[name] = timeline(caps, overrides.get(name, ()), standing, now)
+            else:
+                self._lines.pop(name, None)
+
+    def ceiling_a(self, resource_id: str, overrides: Sequence[Override], now: datetime) -> float | None:
+        """Return what everybody but its groups lets a resource have now; its share of a group event is no ceiling."""
+        caps = [cap for each in self.plans.get(resource_id, ()) for cap in each.caps if cap.group_kw is None]
+        return limit_now(caps, overrides, self._others.caps(resource_id), now)
 
     def line(self, resource_id: str, now: datetime) -> tuple[Effective, ...]:
         """Return the effective limit of a resource from ``now`` on; never empty."""
@@ -110,20 +230,30 @@ class Planner:
             (each.event_id, each.resource_id)
             for group in self.plans.values()
             for each in group
-            if each.timing.end is None or now < each.timing.end
+            if each.over is None or now < each.over
         )
 
     async def release(self, outcomes: Mapping[tuple[str, str], Outcome], now: datetime) -> bool:
         """Let the VEN forget events that are over and measured everywhere; True if there were any."""
         over = {each.event.descriptor.event_id for each in self._known if _over(each, now)}
+        self._release_at = None
+        if not over:
+            return False
         for group in self.plans.values():
             for each in group:
                 outcome = outcomes.get((each.event_id, each.resource_id))
                 if outcome is None or outcome.phase is not Phase.CLOSED:
                     over.discard(each.event_id)
+                elif each.over is not None and now < each.over and each.event_id in over:  # its recovery goes on
+                    over.discard(each.event_id)
+                    self._release_at = min(each.over, self._release_at or each.over)
         for event_id in sorted(over):
             await self._events.forget(event_id)
         return bool(over)
+
+    def release_due(self, now: datetime) -> bool:
+        """True if a recovery is over by now that ``release`` had to wait for."""
+        return self._release_at is not None and now >= self._release_at
 
     def drop_draws(self, keys: Iterable[tuple[str, str]]) -> None:
         """Forget draws of events that are gone (they stay in the database as evidence)."""

@@ -1,24 +1,29 @@
 """The signal programme: what each signal of one market context means, declared in a versioned TOML file; pure.
 
 Rule: only triples a programme lists have a meaning (EVT-05); everything else is refused with 460 and moves nothing.
-Each signal type states its own reference (MAP-04, MAP-05): a capacity is a fraction of the fixed installed maximum.
-Prices are informative and never a limit (EVT-11). The programme's version goes with every decision made by it.
+Prices are informative unless the programme has an explicit rule from price to limit (EVT-11). What a file leaves out
+follows from its class (table 4.1, decision 9). The programme's version goes with every decision made by it.
 """
 
-import math
+import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from openadr.errors import InvalidData, OadrError, SignalNotSupported, TargetMismatch
-from openadr.model import Event, Signal, SignalName, SignalType
+from bridge.asks import Effect, FloorPolicy, StartedInside, Terms
+from bridge.resources import LEAST_A
+from bridge.rules import InformativeRule, SignalRule, Strict, misfit
+from openadr.errors import OadrError, SignalNotSupported, TargetMismatch
+from openadr.model import Event, Signal
 from openadr.uris import normal
 
 MAX_WINDOW_S = 1800  # the GB regulations' capable maximum for the random window, 30 min
+MAX_RAMP_S = 3600  # a programme's own ramp; an event may carry a longer one
+REFERENCE_S = 300  # the dynamic reference is the mean of the 5 min before the start (MAP-05)
 
 
 class ProgrammeError(Exception):
@@ -37,13 +42,6 @@ class EventClass(StrEnum):
     TEST = "test"
 
 
-class FloorPolicy(StrEnum):
-    """What becomes of a cap between 0 and 6 A per phase, which no charger can hold (MAP-09, decision 9)."""
-
-    FLOOR = "floor"  # raise to 6 A; the overshoot is stated in the reason
-    PAUSE = "pause"  # quantise down to 0 A
-
-
 class OverridePolicy(StrEnum):
     """Whether the driver may take the charger out of an event (ARB-05)."""
 
@@ -51,84 +49,103 @@ class OverridePolicy(StrEnum):
     REFUSED = "refused"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class OverrideTable(Strict):
+    """The same by what is asked: table 4.1 refuses it for a stop and allows it for the rest."""
+
+    stop: OverridePolicy = Field(default=OverridePolicy.REFUSED, description="No import: DRM 0 and 1, level 0 %")
+    constrain: OverridePolicy = Field(default=OverridePolicy.ALLOWED, description="Less import")
+    load_up: OverridePolicy = Field(default=OverridePolicy.ALLOWED, description="More import, and normal operation")
 
 
-Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+class OnCommsLoss(StrEnum):
+    """What becomes of a programme's events while its VTN is silent (OUT-03)."""
+
+    CONTINUE = "continue_programme"  # stored events run to their end; one without an end is given up after hold_s
+    DEFAULT = "default_profile"  # events end; what the settings and the site say goes on
+    SAFE_CAP = "safe_cap"  # a fixed cap stands in for the events
 
 
-class LevelsRule(_Strict):
-    """A step signal: level 0 is normal operation, each other level a fraction of the installed maximum."""
+class CommsLoss(Strict):
+    """What happens when the VTN falls silent, and when it is back."""
 
-    name: str
-    type: SignalType
-    rule: Literal["levels"]
-    levels: dict[str, Fraction]
+    policy: OnCommsLoss = Field(default=OnCommsLoss.CONTINUE, description="What its events become")
+    after_s: Annotated[int, Field(ge=30, le=86_400)] = Field(default=300, description="Silence that counts as loss, s")
+    hold_s: Annotated[int, Field(ge=60, le=86_400)] = Field(
+        default=3600, description="An event without an end is given up so long after the last contact, s"
+    )
+    spread_s: Annotated[int, Field(ge=0, le=MAX_WINDOW_S)] = Field(
+        default=300, description="Chargers leave their events over so long, s (RND-10)"
+    )
+    return_s: Annotated[int, Field(ge=0, le=MAX_WINDOW_S)] = Field(
+        default=600, description="Chargers come back to their events over so long, s; an emergency at once"
+    )
+    safe_cap_a: Annotated[float, Field(ge=0, le=1000)] = Field(default=10.0, description="The safe cap, A per phase")
 
-    @field_validator("levels")
-    @classmethod
-    def _levels_are_steps(cls, value: dict[str, float]) -> dict[str, float]:
-        wrong = [key for key in value if not key.isdecimal() or int(key) == 0]
-        if wrong:
-            raise ValueError(f"{wrong[0]!r} is no level: use 1, 2, 3 (0 is normal operation and has no cap)")
-        if not value:
-            raise ValueError("needs at least one level")
-        return value
-
-    def fraction(self, value: float) -> float | None:
-        """Return the fraction for a level, ``None`` for level 0. Raises ``InvalidData`` (454) for other values."""
-        if value == 0.0:
-            return None
-        if not float(value).is_integer() or str(int(value)) not in self.levels:
-            raise InvalidData(f"{self.name} level {value:g} is not 0 or one of {', '.join(self.levels)}", field="value")
-        return self.levels[str(int(value))]
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.hold_s < self.after_s:
+            raise ValueError("hold_s: must not be shorter than after_s")
+        if 0.0 < self.safe_cap_a < LEAST_A:
+            raise ValueError(f"safe_cap_a: a charger can hold 0 or {LEAST_A:g} A and more (MAP-09)")
+        return self
 
 
-class CapacityRule(_Strict):
-    """A fraction of the fixed installed maximum, 0.0 to 1.0 (table 3.2, x-loadControlCapacity)."""
-
-    name: str
-    type: SignalType
-    rule: Literal["capacity"]
-
-    def fraction(self, value: float) -> float | None:
-        """Return the value itself. Raises ``InvalidData`` (454) outside 0..1."""
-        if not 0.0 <= value <= 1.0:
-            raise InvalidData(f"{self.name} {self.type} {value:g} is outside 0.0 to 1.0", field="value")
-        return value
+_FREE_CLASSES = (EventClass.PRICE, EventClass.LOAD_UP, EventClass.CALENDAR, EventClass.TEST)
+_ALL_ALLOWED = OverrideTable(stop=OverridePolicy.ALLOWED)
+_ALL_REFUSED = OverrideTable(
+    stop=OverridePolicy.REFUSED, constrain=OverridePolicy.REFUSED, load_up=OverridePolicy.REFUSED
+)
+Window = Annotated[int, Field(ge=0, le=MAX_WINDOW_S)]
+Ramp = Annotated[int, Field(ge=-MAX_RAMP_S, le=MAX_RAMP_S)]
 
 
-class InformativeRule(_Strict):
-    """Accepted, stored and shown, but never a limit: prices and the like (EVT-11)."""
-
-    name: str
-    type: SignalType
-    rule: Literal["informative"]
-
-    def fraction(self, value: float) -> float | None:
-        """Return ``None``: no cap follows from it. Raises ``InvalidData`` (454) for NaN and INF."""
-        if not math.isfinite(value):
-            raise InvalidData(f"{self.name} value is not a number", field="value")
-        return None
-
-
-SignalRule = Annotated[LevelsRule | CapacityRule | InformativeRule, Field(discriminator="rule")]
-
-
-class Programme(_Strict):
+class Programme(Strict):
     """One market context's rules. ``signals`` is in order of preference: the first one an event carries decides."""
 
-    market_context: Annotated[str, Field(min_length=1)]
-    version: Annotated[str, Field(min_length=1)]
-    title: str = ""
-    event_class: EventClass = Field(alias="class")
-    floor: FloorPolicy
-    override: OverridePolicy
-    emergency: bool = False
-    random_window_s: Annotated[int, Field(ge=0, le=MAX_WINDOW_S)] = 600
-    release_window_s: Annotated[int, Field(ge=0, le=MAX_WINDOW_S)] = 0
-    signals: Annotated[tuple[SignalRule, ...], Field(min_length=1)]
+    market_context: Annotated[str, Field(min_length=1, description="The events it is for")]
+    version: Annotated[str, Field(min_length=1, description="Named with every decision: a new content, a new version")]
+    title: str = Field(default="", description="For people")
+    event_class: EventClass = Field(alias="class", description="Decides what the file leaves out")
+    floor: FloorPolicy | None = Field(
+        default=None, description="A cap between 0 and 6 A: 6 A or a pause; left out: pause for emergencies, else floor"
+    )
+    override: OverridePolicy | OverrideTable | None = Field(
+        default=None, description="May a driver leave its events; a word, or a table by what is asked (ARB-05)"
+    )
+    emergency: bool = Field(default=False, description="Acts at once, whatever window was sent (RND-03)")
+    random_window_s: Window = Field(default=600, description="Random start where an event carries no startafter, s")
+    release_window_s: Window = Field(default=0, description="Random release at the end, s (RND-01)")
+    ramp_up_s: Ramp = Field(
+        default=0, description="Ramp of the start where an event carries none, s; negative: inside the event"
+    )
+    recovery_s: Ramp = Field(
+        default=0, description="Ramp of the release where an event carries none, s; negative: inside the event"
+    )
+    ramp_steps: Annotated[int, Field(ge=1, le=8)] = Field(default=4, description="Steps of a ramp (RND-07)")
+    reference_window_s: Annotated[int, Field(ge=60, le=3600)] = Field(
+        default=REFERENCE_S, description="The dynamic reference is the mean power of so long before the start, s"
+    )
+    started_inside: StartedInside = Field(
+        default=StartedInside.FIXED, description="A dynamic limit where nothing was charging before the start (MAP-05)"
+    )
+    comms_loss: CommsLoss = Field(default=CommsLoss(), description="While the VTN is silent (OUT-03)")
+    signals: Annotated[tuple[SignalRule, ...], Field(min_length=1, description="In order of preference")]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_class(cls, data: Any) -> Any:
+        """Fill in what follows from the class."""
+        if not isinstance(data, dict):
+            return data
+        kind = data.get("class")
+        emergency = kind == EventClass.EMERGENCY
+        floor = FloorPolicy.PAUSE if emergency else FloorPolicy.FLOOR
+        override: object = OverrideTable()
+        if emergency:
+            override = OverridePolicy.REFUSED
+        elif kind in _FREE_CLASSES:
+            override = OverridePolicy.ALLOWED
+        return {"floor": floor, "override": override} | data
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -136,21 +153,42 @@ class Programme(_Strict):
             raise ValueError("override: an emergency programme must say 'refused' (ARB-05)")
         if self.emergency and self.random_window_s:
             raise ValueError("random_window_s: an emergency acts at once, it must be 0 (RND-03)")
+        if self.emergency and self.ramp_up_s:
+            raise ValueError("ramp_up_s: an emergency acts at once, it must be 0 (RND-03)")
         if self.emergency is not (self.event_class is EventClass.EMERGENCY):
             raise ValueError("emergency: must be true exactly for class 'emergency'")
-        seen: set[tuple[str, SignalType]] = set()
+        seen: set[tuple[str, str]] = set()
         for rule in self.signals:
             if (rule.name, rule.type) in seen:
-                raise ValueError(f"signals: {rule.name} {rule.type} is listed twice")
-            if rule.name == SignalName.SIMPLE and rule.rule != "levels":
-                raise ValueError("signals: SIMPLE is a step signal, its rule must be 'levels'")
+                raise ValueError(f"signals: {rule.what} is listed twice")
+            wrong = misfit(rule)
+            if wrong:
+                raise ValueError(f"signals: {wrong}")
             seen.add((rule.name, rule.type))
         return self
 
     @property
-    def overridable(self) -> bool:
-        """True if a driver's override takes a charger out of this programme's events."""
-        return self.override is OverridePolicy.ALLOWED
+    def label(self) -> str:
+        """Market context and version, as they go with every decision."""
+        return f"{self.market_context} {self.version}"
+
+    @property
+    def terms(self) -> Terms:
+        """How asks become limits."""
+        return Terms(floor=self.floor or FloorPolicy.FLOOR, started_inside=self.started_inside)
+
+    @property
+    def overrides(self) -> OverrideTable:
+        """The override policy as a table."""
+        if isinstance(self.override, OverrideTable):
+            return self.override
+        return _ALL_REFUSED if self.override is OverridePolicy.REFUSED else _ALL_ALLOWED
+
+    def overridable(self, effect: Effect) -> bool:
+        """True if a driver's override takes a charger out of what asks for this."""
+        table = self.overrides
+        policy = {Effect.STOP: table.stop, Effect.CONSTRAIN: table.constrain}.get(effect, table.load_up)
+        return policy is OverridePolicy.ALLOWED
 
     def rule_for(self, signal: Signal) -> SignalRule | None:
         """Return the rule of the signal's name and type, ``None`` if the programme does not know it."""
@@ -158,6 +196,11 @@ class Programme(_Strict):
             if rule.name == signal.signal_name and rule.type == signal.signal_type:
                 return rule
         return None
+
+    @property
+    def acting(self) -> tuple[SignalRule, ...]:
+        """The rules that can limit anything, in order of preference."""
+        return tuple(rule for rule in self.signals if not isinstance(rule, InformativeRule))
 
     def check(self, event: Event) -> None:
         """Raise ``SignalNotSupported`` (460, R109) or ``InvalidData`` (454) if any signal has no meaning here."""
@@ -169,20 +212,39 @@ class Programme(_Strict):
                     field="signalName",
                 )
             for interval in signal.intervals:
-                rule.fraction(interval.value)
+                rule.check(signal, interval.value)
 
 
 def parse(text: str, origin: str) -> Programme:
-    """Read one programme file's text. Raises ``ProgrammeError`` naming ``origin``, the key and the reason."""
+    """Read one programme file's text. Raises ``ProgrammeError``: a line for each fault with file, key and reason."""
     try:
-        return Programme.model_validate(tomllib.loads(text))
+        data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ProgrammeError(f"{origin}: not TOML: {error}") from error
+    try:
+        return Programme.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = first["loc"]  # the part after an index is the kind of rule, which the file does not spell as a key
-        key = ".".join(str(part) for i, part in enumerate(where) if i == 0 or not isinstance(where[i - 1], int))
-        raise ProgrammeError(f"{origin}: {key + ': ' if key else ''}{first['msg']}") from error
+        faults = error.errors()
+        faults = [each for each in faults if each["type"] != "too_short"] or faults  # a list without its faulty parts
+        lines = dict.fromkeys(f"{origin}: {_key(each, data)}{each['msg']}" for each in faults)
+        raise ProgrammeError("\n".join(lines)) from error
+
+
+def _key(fault: Any, data: Any) -> str:
+    """Return the key as the file spells it: what pydantic adds to say which kind of rule it tried is left out."""
+    parts: list[str] = []
+    for part in fault["loc"]:
+        if isinstance(part, int) or (isinstance(data, dict) and part in data):
+            data = data[part]
+            parts.append(str(part))
+    if fault["type"] == "missing":
+        parts.append(str(fault["loc"][-1]))
+    return f"{'.'.join(parts)}: " if parts else ""
+
+
+def schema() -> str:
+    """Return the JSON Schema of a programme file as canonical text, for ``schemas/``."""
+    return json.dumps(Programme.model_json_schema(), indent=2, sort_keys=True) + "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,3 +281,12 @@ class Programmes:
         except OadrError:
             return None
         return programme
+
+    def succeed(self, before: "Programmes") -> None:
+        """Raise ``ProgrammeError`` if a programme changed without a new version: a version names one content."""
+        for context, programme in self.by_context.items():
+            old = before.by_context.get(context)
+            if old is not None and old != programme and old.version == programme.version:
+                raise ProgrammeError(
+                    f"version: {programme.market_context} has changed and is still version {programme.version}"
+                )

@@ -1,21 +1,56 @@
-"""Controllable loads behind this VEN and the rule which of them an event's target names; pure.
+"""Controllable loads behind this VEN, typed, and the rule which of them an event's target names; pure.
 
 Rule (R22): an event without criteria, or with venIDs only, means every resource; otherwise the criteria are OR'd and
 narrow the choice. A signal may in addition name device classes, which are AND'd with the event's target (R111). The
 key of a resource is the charger, never a vehicle or a person (VEN-02).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from openadr.model import EiTarget
 
-EVSE_CLASSES = ("EVSE", "Electric_Vehicle")  # endDeviceAsset mrid values that mean a charger (OpenADR device classes)
+
+class Kind(StrEnum):
+    """What a resource is (VEN-02)."""
+
+    EVSE = "evse"
+    WATER_HEATER = "water_heater"
+    HEAT_PUMP = "heat_pump"
+    BATTERY = "battery"
+    PV = "pv"
+
+
+class Scenario(StrEnum):
+    """Where a charger stands and therefore how it is used (CHG-14)."""
+
+    HOME = "home"
+    WORK = "work"
+    DEPOT = "depot"
+    DESTINATION = "destination"
+    EN_ROUTE = "en_route"  # rapid charging on the way: left alone by demand response unless enrolled for it
+
+
+DEVICE_CLASSES: Mapping[Kind, tuple[str, ...]] = {
+    Kind.EVSE: ("EVSE", "Electric_Vehicle"),
+    Kind.WATER_HEATER: ("Water_Heater",),
+    Kind.HEAT_PUMP: ("Thermostat",),
+    Kind.BATTERY: ("Storage", "RESU"),
+    Kind.PV: ("Generation_Systems", "Smart_Inverter"),
+}
+"""endDeviceAsset mrid values that mean a resource of this kind (OpenADR device classes, R111)."""
+
+EVSE_CLASSES = DEVICE_CLASSES[Kind.EVSE]
+LEAST_A = 6.0  # IEC 61851: below it a charger can only pause (MAP-09)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """One charger: ``max_a`` is the installed maximum in A per phase, ``voltage`` line to neutral in V."""
+    """One controllable load: ``max_a`` is the installed maximum in A per phase, ``voltage`` line to neutral in V.
+
+    ``rated_a`` is what the device itself could do, ``lines`` the phases of the site it is wired to.
+    """
 
     resource_id: str
     charger: str
@@ -25,13 +60,46 @@ class Resource:
     groups: tuple[str, ...] = ()
     test_enrolled: bool = False  # takes part in test events (EVT-21)
     device_classes: tuple[str, ...] = EVSE_CLASSES
+    kind: Kind = Kind.EVSE
+    rated_a: float | None = None
+    wired_to: tuple[int, ...] = ()  # phases of the site (1 to 3); empty: the first ones
+    site: str | None = None
+    feeder: str | None = None
+    scenario: Scenario | None = None
+    priority: int = 0  # 1 is served first, 0 last, as with events (R3)
+    contracted_kw: float | None = None  # flexibility sold for this resource; None: nothing was
+    binary: bool = False  # can only be switched on and off: anything below its maximum is off (MAP-07)
+
+    @property
+    def lines(self) -> tuple[int, ...]:
+        """The phases of the site that the resource loads."""
+        return self.wired_to or (1, 2, 3)[: self.phases]
+
+    @property
+    def max_kw(self) -> float:
+        """The installed maximum as power, kW."""
+        return self.kw(self.max_a)
+
+    @property
+    def least_a(self) -> float:
+        """The least current that is not a pause, A per phase."""
+        return LEAST_A if self.kind is Kind.EVSE else 0.0
+
+    @property
+    def memberships(self) -> tuple[str, ...]:
+        """Every groupID the resource answers to: its groups, its site and its feeder."""
+        return (*self.groups, *(name for name in (self.site, self.feeder) if name is not None))
+
+    def kw(self, amperes: float) -> float:
+        """Return A per phase as kW over all phases."""
+        return amperes * self.phases * self.voltage / 1000.0
 
 
 def _named(resource: Resource, target: EiTarget) -> bool:
     groups = (*target.group_ids, *target.group_names)
     return (
         resource.resource_id in target.resource_ids
-        or any(group in resource.groups for group in groups)
+        or any(group in resource.memberships for group in groups)
         or any(asset in resource.device_classes for asset in target.end_device_assets)
     )
 

@@ -4,18 +4,27 @@ Rule: every figure has its unit in its name and a default that is safe in the fi
 with the key that is wrong. ``supervision`` and ``resources`` turn settings into the values the core works with.
 """
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from bridge.dispatch import Patience
+from bridge.allocate import GroupLimit, Strategy
+from bridge.arbiter import Source, StandingCap
+from bridge.dispatch import Calm, Patience
+from bridge.escalate import LastResort
+from bridge.groups import Group, Sharing
+from bridge.jobs import Keeping
 from bridge.ocpp.settings import ChargerConfig, OcppSettings
 from bridge.outcomes import Measuring
-from bridge.resources import Resource
+from bridge.overrides import Budget
+from bridge.points import Sampling
+from bridge.program import EventClass
+from bridge.resources import DEVICE_CLASSES, LEAST_A, Kind, Resource, Scenario
 from bridge.schedule import Horizon
-from bridge.supervisor import Rhythm, Supervision
-from bridge.telemetry import Sampling
+from bridge.spread import least_window_s
+from bridge.supervision import Rhythm, Supervision
 from bridge.verify import VerifyPolicy
 from runtime.settings import DatabaseUrl, Section, Settings, SettingsPath, load
 from ven.settings import VenSettings
@@ -78,10 +87,11 @@ class ProgrammeSection(Section):
     """The ``[programme]`` section."""
 
     files: tuple[str, ...] = Field(
-        default=("dno-curtailment", "emergency-limit"),
+        default=("aggregator-dispatch", "dno-curtailment", "drm", "emergency-limit", "time-of-use"),
         min_length=1,
         description="Shipped programmes by name, own ones by path (counted from the settings file)",
     )
+    reload_s: float = Field(default=5.0, ge=0, description="Changed files are taken over this often, s; 0: never")
 
 
 class VerifySection(Section):
@@ -109,10 +119,62 @@ class DispatchSection(Section):
     tick_s: PositiveSeconds = Field(default=1.0, description="Longest pause between two reconciliations, s")
     lead_s: int = Field(default=43_200, ge=0, description="How far ahead schedules are sent to chargers, s")
     open_ended_s: int = Field(default=3600, ge=60, description="How long an open-ended limit lasts without us, s")
+    expiry_jitter_s: int = Field(
+        default=300, ge=0, le=3600, description="Without us, chargers end a limit that has no end over so long, s"
+    )
+    rejoin_s: float = Field(
+        default=600.0, ge=0, le=3600, description="Chargers that come back together change over so long, s"
+    )
     expiry_grace_s: int = Field(default=60, ge=0, description="The charger drops a schedule this long after its end, s")
     attempts: int = Field(default=4, ge=1, le=20, description="Tries of one command without a usable answer")
     backoff_s: PositiveSeconds = Field(default=5.0, description="First pause between tries, doubled each time, s")
     backoff_max_s: PositiveSeconds = Field(default=300.0, description="Longest pause between tries, s")
+
+
+class ArbiterSection(Section):
+    """The ``[arbiter]`` section: what keeps controllers from fighting, and how group events are shared."""
+
+    min_dwell_s: float = Field(default=60.0, ge=0, description="A limit stays so long before it is loosened, s")
+    deadband_kw: float = Field(default=0.3, ge=0, description="A smaller gain is not worth a command, kW")
+    writes_per_hour: int = Field(default=10, ge=1, description="Commands an hour to one charger that only loosen")
+    strategy: Strategy = Field(default=Strategy.PROPORTIONAL, description="How a group event's limit is shared")
+    rotate_s: PositiveSeconds = Field(default=900.0, description="round_robin: who waits changes this often, s")
+    reserve_offline: bool = Field(
+        default=True, description="Keep room for chargers without contact; false: they are without power"
+    )
+    interval_s: float = Field(default=1800.0, ge=60, description="Length of a row of the attribution ledger, s")
+    cut_supply: bool = Field(
+        default=True, description="Last resort against a charger that ignores an emergency: out of service, then stop"
+    )
+    cut_verify_s: PositiveSeconds = Field(default=60.0, description="Between two steps of the last resort, s")
+
+
+class OverrideSection(Section):
+    """The ``[override]`` section: how often one charger may leave events."""
+
+    per_day: int = Field(default=1, ge=0, description="Overrides of one charger in 24 h; 0 is no limit")
+    per_week: int = Field(default=0, ge=0, description="Overrides of one charger in 7 days; 0 is no limit")
+    classes: tuple[EventClass, ...] = Field(
+        default=(EventClass.RELIABILITY, EventClass.REGULATION), description="Event classes that cost budget"
+    )
+
+
+class GroupSection(Section):
+    """One ``[[groups]]`` table: a group of chargers with a limit of its own, for example a feeder."""
+
+    id: str = Field(min_length=1, description="groupID, as in the chargers' groups, site or feeder")
+    max_a: float | None = Field(default=None, gt=0, le=100_000, description="Limit, A per phase")
+    max_kw: float | None = Field(default=None, gt=0, le=1_000_000, description="Limit over all phases, kW")
+    strategy: Strategy = Field(default=Strategy.PROPORTIONAL, description="How the limit is shared")
+    rotate_s: PositiveSeconds = Field(default=900.0, description="round_robin: who waits changes this often, s")
+    reserve_offline: bool = Field(
+        default=True, description="Keep room for chargers without contact; false: they are without power"
+    )
+    deadband_a: float = Field(default=1.0, ge=0, description="Shares that fit stay unless one would gain more, A")
+
+
+class SiteSection(GroupSection):
+    """One ``[[sites]]`` table: a site with its connection's limit."""
 
 
 class TelemetrySection(Section):
@@ -122,6 +184,20 @@ class TelemetrySection(Section):
     slowest_s: int = Field(default=900, ge=1, description="Longest report interval offered, s")
     buffer_days: float = Field(default=7.0, gt=0, le=400, description="Readings are kept this long, days")
     flush_s: PositiveSeconds = Field(default=5.0, description="Readings are stored this often, s")
+    stale_after_s: PositiveSeconds = Field(
+        default=180.0, description="A reading older than this is no value any more; a younger one is marked as old, s"
+    )
+    history_days: float = Field(
+        default=760.0, ge=1, le=4000, description="Half-hours of energy and power are kept this long, days"
+    )
+
+
+class VtnSection(VenSettings):
+    """One ``[[vtns]]`` table: a further VTN, with the keys of ``[ven]``."""
+
+    name: str = Field(
+        pattern=r"^[a-z0-9-]{1,32}$", description="Its name: events go by name/eventID, chargers say vtn = name"
+    )
 
 
 class LogSection(Section):
@@ -136,14 +212,53 @@ class ChargerSection(Section):
 
     identity: str = Field(min_length=1, max_length=48, description="Charge point identity, the last part of its URL")
     resource_id: str = Field(min_length=1, description="resourceID that the VTN targets")
+    type: Kind = Field(default=Kind.EVSE, description="What it is; decides the device classes it answers to")
     phases: Literal[1, 2, 3] = Field(default=3, description="Phases connected")
+    lines: tuple[Literal[1, 2, 3], ...] = Field(
+        default=(), description="Phases of the site it is wired to; empty: 1, or 1 and 2, or all"
+    )
     max_a: float = Field(default=32.0, ge=6, le=1000, description="Installed maximum, A per phase")
+    rated_a: float | None = Field(
+        default=None, ge=6, le=1000, description="What the device itself could do, A per phase"
+    )
     voltage: float = Field(default=230.0, ge=100, le=1000, description="Line to neutral, V")
     groups: tuple[str, ...] = Field(default=(), description="groupIDs it belongs to: site, feeder, substation")
+    site: str | None = Field(default=None, min_length=1, description="Site it stands on; a groupID too")
+    feeder: str | None = Field(default=None, min_length=1, description="Feeder that supplies it; a groupID too")
+    scenario: Scenario | None = Field(
+        default=None, description="Where it stands; en_route takes part in no demand response (CHG-14)"
+    )
+    priority: int = Field(default=0, ge=0, description="1 is served first in a group, 0 last (strategy priority)")
+    contracted_kw: float | None = Field(default=None, ge=0, description="Flexibility sold for it, kW; for the ledger")
+    binary: bool = Field(default=False, description="Can only be switched on and off: below its maximum it is off")
+    limit_a: float | None = Field(
+        default=None, ge=0, description="Limit that always holds, A per phase (source default)"
+    )
     test_enrolled: bool = Field(default=False, description="Takes part in test events")
+    vtn: str = Field(default="", description="The VTN that leads it: a name of [[vtns]]; empty: that of [ven]")
+    also_vtns: tuple[str, ...] = Field(
+        default=(), description="Further VTNs it is enrolled with ('' is that of [ven]); the lowest limit counts"
+    )
     password: SecretStr | None = Field(default=None, description="Basic-auth password, security profiles 1 and 2")
     unit: Literal["A", "W"] | None = Field(default=None, description="Overrules the unit the charger says it takes")
     stack_level: int | None = Field(default=None, ge=0, description="Overrules the stack level of [ocpp]")
+    max_periods: int | None = Field(
+        default=None, ge=1, description="Overrules how many periods the charger says a profile may have"
+    )
+    decimals: Literal[0, 1] = Field(default=1, description="0 sends whole amperes or watts only")
+    registration: Literal["accepted", "pending", "rejected"] = Field(
+        default="accepted", description="What its BootNotification is answered"
+    )
+
+    @model_validator(mode="after")
+    def _wired(self) -> Self:
+        if self.lines and (len(self.lines) != self.phases or len(set(self.lines)) != len(self.lines)):
+            raise ValueError(f"lines: {self.phases} different phases of the site are needed, or none")
+        if self.rated_a is not None and self.rated_a < self.max_a:
+            raise ValueError(f"rated_a: {self.rated_a:g} A is below the installed maximum max_a = {self.max_a:g} A")
+        if self.limit_a is not None and 0.0 < self.limit_a < LEAST_A and self.type is Kind.EVSE:
+            raise ValueError(f"limit_a: a charger can hold 0 or {LEAST_A:g} A and more (MAP-09)")
+        return self
 
 
 class BridgeSettings(Settings):
@@ -156,9 +271,40 @@ class BridgeSettings(Settings):
     programme: ProgrammeSection = ProgrammeSection()
     verify: VerifySection = VerifySection()
     dispatch: DispatchSection = DispatchSection()
+    arbiter: ArbiterSection = ArbiterSection()
+    override: OverrideSection = OverrideSection()
     telemetry: TelemetrySection = TelemetrySection()
     log: LogSection = LogSection()
+    vtns: tuple[VtnSection, ...] = Field(default=(), description="Further VTNs")
+    sites: tuple[SiteSection, ...] = Field(default=(), description="Sites with the limit of their connection")
+    groups: tuple[GroupSection, ...] = Field(default=(), description="Other groups with a limit of their own")
     chargers: tuple[ChargerSection, ...] = Field(min_length=1, description="The chargers; only these are let in")
+
+    @model_validator(mode="after")
+    def _groups_have_members(self) -> Self:
+        members = {name for each in resources(self) for name in each.memberships}
+        seen: set[str] = set()
+        for kind, section in (("sites", self.sites), ("groups", self.groups)):
+            for each in section:
+                if each.id in seen:
+                    raise ValueError(f"{kind}: id {each.id!r} is given twice")
+                if each.id not in members:
+                    raise ValueError(f"{kind}: no charger belongs to {each.id!r}")
+                if each.max_a is None and each.max_kw is None:
+                    raise ValueError(f"{kind}: {each.id!r} needs max_a or max_kw")
+                seen.add(each.id)
+        return self
+
+    @model_validator(mode="after")
+    def _vtns_are_known(self) -> Self:
+        names = ["", *(each.name for each in self.vtns)]
+        if len(set(names)) != len(names):
+            raise ValueError("vtns: a name is given twice")
+        for charger in self.chargers:
+            for name in (charger.vtn, *charger.also_vtns):
+                if name not in names:
+                    raise ValueError(f"chargers: {charger.identity!r} names {name!r}, which is none of [[vtns]]")
+        return self
 
     @field_validator("chargers")
     @classmethod
@@ -193,7 +339,10 @@ def supervision(settings: BridgeSettings) -> Supervision:
             offline_after_s=verify.offline_after_s,
         ),
         horizon=Horizon(
-            lead_s=dispatch.lead_s, open_ended_s=dispatch.open_ended_s, expiry_grace_s=dispatch.expiry_grace_s
+            lead_s=dispatch.lead_s,
+            open_ended_s=dispatch.open_ended_s,
+            expiry_jitter_s=_spread_s(dispatch.expiry_jitter_s, settings),
+            expiry_grace_s=dispatch.expiry_grace_s,
         ),
         patience=Patience(
             attempts=dispatch.attempts, backoff_s=dispatch.backoff_s, backoff_max_s=dispatch.backoff_max_s
@@ -201,10 +350,57 @@ def supervision(settings: BridgeSettings) -> Supervision:
         rhythm=Rhythm(
             tick_s=dispatch.tick_s,
             flush_s=telemetry.flush_s,
-            keep_s=telemetry.buffer_days * 86_400,
-            keep_outcomes_s=settings.database.keep_days * 86_400,
+            interval_s=settings.arbiter.interval_s,
         ),
         measuring=Measuring(before_s=verify.before_s, settle_s=verify.settle_s, after_s=verify.after_s),
+        calm=Calm(
+            min_dwell_s=settings.arbiter.min_dwell_s,
+            deadband_kw=settings.arbiter.deadband_kw,
+            writes_per_hour=settings.arbiter.writes_per_hour,
+            rejoin_s=_spread_s(dispatch.rejoin_s, settings),
+        ),
+        budget=Budget(
+            per_day=settings.override.per_day,
+            per_week=settings.override.per_week,
+            classes=frozenset(settings.override.classes),
+        ),
+        sharing=Sharing(
+            strategy=settings.arbiter.strategy,
+            rotate_s=settings.arbiter.rotate_s,
+            reserve_offline=settings.arbiter.reserve_offline,
+        ),
+        last_resort=LastResort(enabled=settings.arbiter.cut_supply, verify_s=settings.arbiter.cut_verify_s),
+        groups=(
+            *(_group(each, Source.SITE) for each in settings.sites),
+            *(_group(each, Source.GROUP) for each in settings.groups),
+        ),
+        configured={
+            each.resource_id: (
+                StandingCap(source=Source.DEFAULT, limit_a=each.limit_a, reason="limit_a of the settings"),
+            )
+            for each in settings.chargers
+            if each.limit_a is not None
+        },
+    )
+
+
+def _spread_s(asked_s: float, settings: BridgeSettings) -> int:
+    """Return a window wide enough for this fleet to move as a whole (RND-07); 0 stays 0: switched off."""
+    whole_kw = sum(each.kw(each.max_a) for each in resources(settings))
+    return math.ceil(max(asked_s, least_window_s(whole_kw))) if asked_s else 0
+
+
+def _group(section: GroupSection, source: Source) -> Group:
+    return Group(
+        group_id=section.id,
+        source=source,
+        limit=GroupLimit(per_phase_a=section.max_a, total_kw=section.max_kw),
+        sharing=Sharing(
+            strategy=section.strategy,
+            rotate_s=section.rotate_s,
+            reserve_offline=section.reserve_offline,
+            deadband_a=section.deadband_a,
+        ),
     )
 
 
@@ -215,6 +411,17 @@ def sampling(settings: BridgeSettings) -> Sampling:
         fastest_s=telemetry.fastest_s,
         slowest_s=telemetry.slowest_s,
         buffer_s=int(telemetry.buffer_days * 86_400),
+        history_s=int(telemetry.history_days * 86_400),
+        stale_s=telemetry.stale_after_s,
+    )
+
+
+def keeping(settings: BridgeSettings) -> Keeping:
+    """Return how long things are kept."""
+    return Keeping(
+        readings_s=settings.telemetry.buffer_days * 86_400,
+        outcomes_s=settings.database.keep_days * 86_400,
+        half_hours_s=settings.telemetry.history_days * 86_400,
     )
 
 
@@ -229,8 +436,29 @@ def resources(settings: BridgeSettings) -> tuple[Resource, ...]:
             voltage=charger.voltage,
             groups=charger.groups,
             test_enrolled=charger.test_enrolled,
+            device_classes=DEVICE_CLASSES[charger.type],
+            kind=charger.type,
+            rated_a=charger.rated_a,
+            wired_to=charger.lines,
+            site=charger.site,
+            feeder=charger.feeder,
+            scenario=charger.scenario,
+            priority=charger.priority,
+            contracted_kw=charger.contracted_kw,
+            binary=charger.binary,
         )
         for charger in settings.chargers
+    )
+
+
+def upstreams(
+    settings: BridgeSettings, chargers: tuple[Resource, ...]
+) -> tuple[tuple[str, VenSettings, tuple[Resource, ...]], ...]:
+    """Return every VTN: its name, its settings, and the resources it leads or that are enrolled with it."""
+    served = {each.resource_id: {each.vtn, *each.also_vtns} for each in settings.chargers}
+    return tuple(
+        (name, ven, tuple(each for each in chargers if name in served[each.resource_id]))
+        for name, ven in (("", settings.ven), *((each.name, each) for each in settings.vtns))
     )
 
 
@@ -245,6 +473,9 @@ def charger_configs(settings: BridgeSettings) -> tuple[ChargerConfig, ...]:
             password=None if charger.password is None else charger.password.get_secret_value(),
             unit=charger.unit,
             stack_level=charger.stack_level,
+            max_periods=charger.max_periods,
+            decimals=charger.decimals,
+            registration=charger.registration,
         )
         for charger in settings.chargers
     )

@@ -69,6 +69,22 @@ class MeterReading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignLimit:
+    """A limit on a charger that is not the bridge's: who set it, as the charger says, and what it is in A per phase.
+
+    ``by`` is how it was learnt: the charger told (``notified``), its profiles were read (``profiles``), or its
+    composite schedule is below ours (``composite``), which is the weakest witness.
+    """
+
+    source: str
+    connector: int
+    by: str
+    since: datetime
+    limit_a: float | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChargerStatus:
     """What is known of a charger now. ``transaction`` is True while a session runs."""
 
@@ -83,6 +99,8 @@ class ChargerStatus:
     last_seen: datetime | None = None
     last_reading: MeterReading | None = None
     connected_since: datetime | None = None
+    foreign: tuple[ForeignLimit, ...] = ()
+    unresponsive: bool = False  # connected, and has left several calls in a row without an answer (OCP-09)
 
 
 class LimitTarget(Protocol):
@@ -94,6 +112,14 @@ class LimitTarget(Protocol):
 
     async def clear_limit(self, identity: str, schedule_id: int) -> CommandResult:
         """Remove the schedule. Removing one that is not there is ACCEPTED."""
+        ...
+
+    async def set_available(self, identity: str, available: bool) -> CommandResult:
+        """Take the charger out of service, or back; a running session may have to end first."""
+        ...
+
+    async def stop_session(self, identity: str) -> CommandResult:
+        """End every running session. With none running it is ACCEPTED."""
         ...
 
     def status(self, identity: str) -> ChargerStatus | None:

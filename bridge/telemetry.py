@@ -1,74 +1,53 @@
-"""What the VEN offers as reports and how the data is made from stored readings: TELEMETRY_USAGE and TELEMETRY_STATUS.
+"""Collects the data of the VEN's reports: live and half-hourly usage, status as it was, flexibility.
 
-Rule: values come from meters and keep the meters' own times; where there is none, the value is a placeholder with a
-bad quality mark, never an invention (R318, TEL-08). rIDs are ``P-`` (power), ``E-`` (energy), ``S-`` (status) and
-the resourceID. Energy is what flowed in the interval, power the last reading in it.
+Rule: a shell: it reads what is stored, for the times asked for, so that a report that comes late says what one in time
+would have said (OUT-10). What the values are is decided in ``bridge.series``, what is offered in ``bridge.points``.
 """
 
-from bisect import bisect_right
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import pairwise
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from bridge.arbiter import Effective
+from bridge.flexibility import envelope
+from bridge.halfhour import HALF_HOUR, HalfHour, start_of, starts
+from bridge.points import FLEXIBILITY, HISTORY, STATUS, USAGE, Point, Quantity, Sampling, offered, points
+from bridge.references import Contents, unknown_contents
 from bridge.resources import Resource
-from bridge.store import Sample
+from bridge.series import GOOD, NO_VALUE, NOT_CONNECTED, Value, energy, half_hourly, power, slots, together, within
+from bridge.store import LimitNote, Presence, Sample
 from openadr.model import (
-    EiTarget,
     LoadControlState,
     LoadControlValue,
-    ReportDescription,
     ReportInterval,
     ReportPayload,
     ReportRequest,
     ResourceStatus,
-    SamplingRate,
-    energy_real,
-    power_real,
 )
 from openadr.times import Duration, whole_second
 from ven.model import ReportCapability
 
-USAGE = "bridge-usage"
-STATUS = "bridge-status"
-GOOD = "Quality Good - Non Specific"
-NOT_CONNECTED = "Quality Bad - Not Connected"
-NO_VALUE = "No Quality - No Value"
+__all__ = ["GOOD", "HISTORY", "NOT_CONNECTED", "NO_VALUE", "STATUS", "USAGE", "Sampling", "Telemetry"]
+
 LOOK_BACK_S = 3600  # how old a meter register may be and still count as the start of an interval
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sampling:
-    """What is offered: fastest and slowest interval, and how far back data is kept, in s."""
-
-    fastest_s: int = 10
-    slowest_s: int = 900
-    buffer_s: int = 7 * 86_400  # at the fastest rate far more than the 100 points that R510 asks for
-
-
 class Samples(Protocol):
-    """Where stored readings come from."""
+    """Where stored values come from."""
 
     async def samples(self, chargers: Sequence[str], start: datetime, end: datetime) -> tuple[Sample, ...]:
         """Return readings with ``start`` <= at < ``end``, oldest first."""
         ...
 
-
-class Standing(Protocol):
-    """What is known of a resource now."""
-
-    def online(self, resource_id: str) -> bool:
-        """True while its charger is connected."""
+    async def half_hours(self, chargers: Sequence[str], start: datetime, end: datetime) -> tuple[HalfHour, ...]:
+        """Return the half-hours that start in [start, end), oldest first."""
         ...
 
-    def overridden(self, resource_id: str, now: datetime) -> bool:
-        """True while a driver's override is in force there."""
+    async def presence(self, chargers: Sequence[str], start: datetime, end: datetime) -> dict[str, list[Presence]]:
+        """Return the changes of connection in [start, end) and the last one before it, by charger."""
         ...
 
-    def effective(self, resource_id: str, now: datetime) -> Effective:
-        """Return its effective limit."""
+    async def limits_between(self, names: Sequence[str], start: datetime, end: datetime) -> dict[str, list[LimitNote]]:
+        """Return the changes of limits in [start, end) and the last one before it, by resourceID."""
         ...
 
 
@@ -80,77 +59,31 @@ class Telemetry:
         *,
         resources: Sequence[Resource],
         samples: Samples,
-        standing: Standing,
         flush: Callable[[], Awaitable[None]],
         sampling: Sampling,
+        contents: Contents = unknown_contents,
     ) -> None:
-        self._resources: Mapping[str, Resource] = {resource.resource_id: resource for resource in resources}
-        self._samples, self._standing, self._flush, self._sampling = samples, standing, flush, sampling
+        self._samples, self._flush, self._sampling, self._contents = samples, flush, sampling, contents
+        self._points: Mapping[str, Point] = points(resources, frozenset(contents()))
 
     def capabilities(self) -> tuple[ReportCapability, ...]:
-        """Return what is offered in METADATA: one usage and one status report over all resources."""
-        buffered = Duration(seconds=self._sampling.buffer_s)
-        usage = tuple(row for resource in self._resources.values() for row in self._usage(resource))
-        status = tuple(self._status(resource) for resource in self._resources.values())
-        return (
-            ReportCapability(
-                report_specifier_id=USAGE, report_name="TELEMETRY_USAGE", duration=buffered, descriptions=usage
-            ),
-            ReportCapability(
-                report_specifier_id=STATUS, report_name="TELEMETRY_STATUS", duration=buffered, descriptions=status
-            ),
-        )
-
-    def _rate(self) -> SamplingRate:
-        return SamplingRate(
-            min_period=Duration(seconds=self._sampling.fastest_s), max_period=Duration(seconds=self._sampling.slowest_s)
-        )
-
-    def _usage(self, resource: Resource) -> tuple[ReportDescription, ReportDescription]:
-        source = EiTarget(resource_ids=(resource.resource_id,))
-        power = ReportDescription(
-            r_id=f"P-{resource.resource_id}",
-            report_type="usage",
-            reading_type="Direct Read",
-            report_data_source=source,
-            item_base=power_real(voltage=resource.voltage),
-            sampling_rate=self._rate(),
-        )
-        energy = ReportDescription(
-            r_id=f"E-{resource.resource_id}",
-            report_type="usage",
-            reading_type="Direct Read",
-            report_data_source=source,
-            item_base=energy_real(),
-            sampling_rate=self._rate(),
-        )
-        return power, energy
-
-    def _status(self, resource: Resource) -> ReportDescription:
-        return ReportDescription(
-            r_id=f"S-{resource.resource_id}",
-            report_type="x-resourceStatus",
-            reading_type="x-notApplicable",
-            report_data_source=EiTarget(resource_ids=(resource.resource_id,)),
-            sampling_rate=self._rate(),
-        )
+        """Return what is offered in METADATA."""
+        return offered(self._points.values(), self._sampling)
 
     async def collect(self, request: ReportRequest, start: datetime, end: datetime) -> tuple[ReportInterval, ...]:
         """Return the data of ``request`` for [start, end), oldest first; one interval for each time and rID."""
-        r_ids = [payload.r_id for payload in request.specifier.payloads]
-        if request.specifier.report_specifier_id == STATUS:
-            return tuple(self._status_point(r_id, end) for r_id in r_ids)
+        asked = [self._points[payload.r_id] for payload in request.specifier.payloads]
         await self._flush()
-        one_shot = request.specifier.report_back_duration.is_zero
+        specifier = request.specifier.report_specifier_id
+        if specifier == HISTORY:
+            return await self._history(asked, start, end)
         step = self._step(request, start)
-        first = end - step if one_shot else start
-        data = await self._by_resource(r_ids, first, end)
-        with_length = any(r_id.startswith("E-") for r_id in r_ids)
-        return tuple(
-            _interval(r_id, data[r_id[2:]], at, until, with_length)
-            for at, until in _slots(first, end, step)
-            for r_id in r_ids
-        )
+        times = slots(end - step if request.specifier.report_back_duration.is_zero else start, end, step)
+        if specifier == STATUS:
+            return await self._status(asked, [until for _, until in times])
+        if specifier == FLEXIBILITY:
+            return await self._flexibility(asked, end)
+        return await self._usage(asked, times)
 
     def _step(self, request: ReportRequest, start: datetime) -> timedelta:
         granularity = request.specifier.granularity
@@ -158,65 +91,114 @@ class Telemetry:
             return timedelta(seconds=self._sampling.fastest_s)
         return granularity.length(start)
 
-    async def _by_resource(self, r_ids: Sequence[str], start: datetime, end: datetime) -> dict[str, list[Sample]]:
-        names = dict.fromkeys(r_id[2:] for r_id in r_ids)
-        chargers = {self._resources[name].charger: name for name in names}
-        found: dict[str, list[Sample]] = {name: [] for name in names}
-        for sample in await self._samples.samples(tuple(chargers), start - timedelta(seconds=LOOK_BACK_S), end):
-            found[chargers[sample.charger]].append(sample)
+    # -- usage --------------------------------------------------------------------------------------------------------
+
+    async def _usage(
+        self, asked: Sequence[Point], times: Sequence[tuple[datetime, datetime]]
+    ) -> tuple[ReportInterval, ...]:
+        data = await self._by_charger(asked, times[0][0], times[-1][1])
+        lengthy = any(point.quantity is Quantity.ENERGY for point in asked)
+        return tuple(
+            _interval(point, together(self._usage_of(point, data, at, until)), at, until if lengthy else None)
+            for at, until in times
+            for point in asked
+        )
+
+    def _usage_of(
+        self, point: Point, data: Mapping[str, Sequence[Sample]], at: datetime, until: datetime
+    ) -> Iterable[Value]:
+        for resource in point.members:
+            samples = within(data.get(resource.charger, ()), at, until, LOOK_BACK_S)
+            if point.quantity is Quantity.POWER:
+                yield power(samples, at, until, self._sampling.stale_s)
+            else:
+                yield energy(samples, at, until)
+
+    async def _by_charger(self, asked: Iterable[Point], start: datetime, end: datetime) -> dict[str, list[Sample]]:
+        found: dict[str, list[Sample]] = {}
+        for sample in await self._samples.samples(_chargers(asked), start - timedelta(seconds=LOOK_BACK_S), end):
+            found.setdefault(sample.charger, []).append(sample)
         return found
 
-    def _status_point(self, r_id: str, at: datetime) -> ReportInterval:
-        resource = self._resources[r_id[2:]]
-        name = resource.resource_id
-        limit_a = self._standing.effective(name, at).limit_a
-        current = 1.0 if limit_a is None else min(1.0, limit_a / resource.max_a)
-        capacity = LoadControlValue(current=round(current, 4), minimum=0.0, maximum=1.0, normal=1.0)
-        status = ResourceStatus(
-            online=self._standing.online(name),
-            manual_override=self._standing.overridden(name, at),
-            load_control_state=LoadControlState(capacity=capacity),
+    async def _history(self, asked: Sequence[Point], start: datetime, end: datetime) -> tuple[ReportInterval, ...]:
+        rows = await self._samples.half_hours(_chargers(asked), start_of(start), end)
+        known = {(row.charger, row.start): row for row in rows}
+        stored = {row.start for row in rows}
+        return tuple(
+            _interval(
+                point,
+                together(
+                    half_hourly(known.get((member.charger, at)), of_energy=point.quantity is Quantity.ENERGY)
+                    for member in point.members
+                ),
+                at,
+                at + HALF_HOUR,
+            )
+            for at in starts(start, end)
+            if at in stored
+            for point in asked
         )
-        return ReportInterval(payloads=(ReportPayload(r_id=r_id, value=status),), dtstart=whole_second(at))
+
+    # -- status -------------------------------------------------------------------------------------------------------
+
+    async def _status(self, asked: Sequence[Point], times: Sequence[datetime]) -> tuple[ReportInterval, ...]:
+        begin, end = times[0], times[-1] + timedelta(microseconds=1)
+        names = [resource.resource_id for point in asked for resource in point.members]
+        presence = await self._samples.presence(_chargers(asked), begin, end)
+        limits = await self._samples.limits_between(names, begin, end)
+        found = []
+        for at in times:
+            for point in asked:
+                [resource] = point.members
+                here = _last(presence.get(resource.charger, ()), at)
+                limit = _last(limits.get(resource.resource_id, ()), at)
+                status = _resource_status(resource, here, None if limit is None else limit.limit_a)
+                payload = ReportPayload(r_id=point.r_id, value=status)
+                found.append(ReportInterval(payloads=(payload,), dtstart=whole_second(at)))
+        return tuple(found)
+
+    # -- flexibility --------------------------------------------------------------------------------------------------
+
+    async def _flexibility(self, asked: Sequence[Point], at: datetime) -> tuple[ReportInterval, ...]:
+        data = await self._by_charger(asked, at, at)
+        contents = self._contents()
+        found = []
+        for point in asked:
+            [resource] = point.members
+            watts, quality = power(data.get(resource.charger, ()), at, at, self._sampling.stale_s)
+            room = envelope(resource, watts, contents.get(resource.resource_id))
+            value = (0.0, NO_VALUE)
+            if room is not None and quality != NOT_CONNECTED:
+                part = {Quantity.UP: room.up_w, Quantity.DOWN: room.down_w}.get(point.quantity, room.hold_s)
+                value = (part, GOOD)
+            found.append(_interval(point, value, at, None))
+        return tuple(found)
 
 
-def _slots(start: datetime, end: datetime, step: timedelta) -> list[tuple[datetime, datetime]]:
-    slots = []
-    at = start
-    while at + step <= end:
-        slots.append((at, at + step))
-        at += step
-    return slots or [(start, end)]
+def _chargers(asked: Iterable[Point]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(resource.charger for point in asked for resource in point.members))
 
 
-def _interval(r_id: str, samples: list[Sample], start: datetime, end: datetime, with_length: bool) -> ReportInterval:
-    value, quality = (_power if r_id.startswith("P-") else _energy)(samples, start, end)
-    return ReportInterval(
-        payloads=(ReportPayload(r_id=r_id, value=value, data_quality=quality),),
-        dtstart=whole_second(start),
-        duration=Duration.of(end - start) if with_length else None,
+Row = TypeVar("Row", Presence, LimitNote)
+
+
+def _last(rows: Sequence[Row], at: datetime) -> Row | None:
+    return next((row for row in reversed(rows) if row.at <= at), None)
+
+
+def _resource_status(resource: Resource, here: Presence | None, limit_a: float | None) -> ResourceStatus:
+    current = 1.0 if limit_a is None else min(1.0, limit_a / resource.max_a)
+    capacity = LoadControlValue(current=round(current, 4), minimum=0.0, maximum=1.0, normal=1.0)
+    return ResourceStatus(
+        online=here is not None and here.online,
+        manual_override=here is not None and here.overridden,
+        load_control_state=LoadControlState(capacity=capacity),
     )
 
 
-def _power(samples: list[Sample], start: datetime, end: datetime) -> tuple[float, str]:
-    """Return the last power in W inside [start, end), with its quality."""
-    inside = [sample.power_w for sample in samples if start <= sample.at < end and sample.power_w is not None]
-    return (round(inside[-1], 1), GOOD) if inside else (0.0, NOT_CONNECTED)
-
-
-def _energy(samples: list[Sample], start: datetime, end: datetime) -> tuple[float, str]:
-    """Return the energy in Wh that flowed in [start, end) by the meter's register, with its quality.
-
-    The register before the start is the base; one that went back (a new session on some meters) counts from zero.
-    """
-    registers = [sample for sample in samples if sample.energy_wh is not None]
-    times = [sample.at for sample in registers]
-    before, last = bisect_right(times, start), bisect_right(times, end)
-    if last == 0 or registers[last - 1].at < start:
-        return 0.0, NOT_CONNECTED
-    first = max(0, before - 1)
-    values = [sample.energy_wh or 0.0 for sample in registers[first:last]]
-    if len(values) < 2:
-        return 0.0, NO_VALUE
-    flowed = sum(b - a if b >= a else b for a, b in pairwise(values))
-    return round(flowed, 1), GOOD
+def _interval(point: Point, value: Value, start: datetime, end: datetime | None) -> ReportInterval:
+    return ReportInterval(
+        payloads=(ReportPayload(r_id=point.r_id, value=value[0], data_quality=value[1]),),
+        dtstart=whole_second(start),
+        duration=None if end is None else Duration.of(end - start),
+    )

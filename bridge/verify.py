@@ -38,6 +38,7 @@ class VerifyPolicy:
     settle_s: float = 60.0  # ramp of the car and the charger, and the next meter sample
     tolerance: float = 0.05  # share of the limit: meter class and control error
     tolerance_w: float = 200.0  # what a paused charger may still draw: electronics, contactor, cooling
+    voltage_band: float = 0.1  # a line may be so much above its nominal voltage (IEC 60038)
     retries: int = 2  # the schedule is asserted again this often before the charger counts as ignoring it
     stale_s: float = 900.0  # a reading older than this proves nothing about now: the slowest meters send every 15 min
     idle_w: float = 100.0  # below it a charger is not charging
@@ -111,9 +112,18 @@ def power_w(reading: MeterReading, voltage: float) -> float | None:
     return sum(reading.current_a) * voltage if reading.current_a else None
 
 
-def allowed_a(limit_a: float, phases: int, voltage: float, policy: VerifyPolicy) -> float:
-    """Return the highest current in A per phase that still counts as meeting ``limit_a``."""
-    return limit_a + max(limit_a * policy.tolerance, policy.tolerance_w / (phases * voltage))
+def by_power(reading: MeterReading, phases: int) -> bool:
+    """True if the phase currents are worked out from total power: the meter does not report all of them."""
+    return len(reading.current_a or ()) < phases and reading.power_w is not None
+
+
+def allowed_a(limit_a: float, phases: int, voltage: float, policy: VerifyPolicy, *, derived: bool = False) -> float:
+    """Return the highest current in A per phase that still counts as meeting ``limit_a``.
+
+    A current ``derived`` from power by the nominal voltage reads too high while the line is above it.
+    """
+    margin = max(limit_a * policy.tolerance, policy.tolerance_w / (phases * voltage))
+    return limit_a + margin + (limit_a * policy.voltage_band if derived else 0.0)
 
 
 def judge(seen: Observation, previous: OutcomeState, reason: str, policy: VerifyPolicy, now: datetime) -> Verdict:
@@ -186,10 +196,11 @@ def _by_meter(
         return _waiting(previous, reason, "in force by time, no meter reading since it settled")
     watts = power_w(fresh, seen.voltage) or 0.0
     if watts < policy.idle_w and (not seen.transaction or _was_idle(seen, policy)):
-        return Verdict(state=OutcomeState.IDLE, reason="the charger draws nothing and drew nothing before")
+        words = "the charger draws nothing and drew nothing before" if seen.transaction else "no charging session"
+        return Verdict(state=OutcomeState.IDLE, reason=words)
     if not policy.enabled:
         return _waiting(previous, reason, "in force by time; verification is switched off")
-    return _compare(seen, amperes, policy)
+    return _compare(seen, amperes, policy, fresh)
 
 
 def _was_idle(seen: Observation, policy: VerifyPolicy) -> bool:
@@ -199,10 +210,13 @@ def _was_idle(seen: Observation, policy: VerifyPolicy) -> bool:
     return (seen.effective_a or 0.0) > 0.0
 
 
-def _compare(seen: Observation, amperes: float, policy: VerifyPolicy) -> Verdict:
-    limit_a = seen.limit_a or 0.0
-    if amperes <= allowed_a(limit_a, seen.phases, seen.voltage, policy):
+def _compare(seen: Observation, amperes: float, policy: VerifyPolicy, reading: MeterReading) -> Verdict:
+    limit_a, derived = seen.limit_a or 0.0, by_power(reading, seen.phases)
+    if amperes <= allowed_a(limit_a, seen.phases, seen.voltage, policy, derived=derived):
         words = f"meter reads {amperes:.1f} A per phase, limit {limit_a:g} A"
+        one_phase_a = (reading.power_w or 0.0) / seen.voltage
+        if derived and one_phase_a > allowed_a(limit_a, 1, seen.voltage, policy, derived=True):
+            words += "; by total power, for the meter does not say how it is spread over the phases"
         if seen.limited_by is not None:
             return Verdict(
                 state=OutcomeState.CONSTRAINED_BY,
@@ -231,7 +245,8 @@ def conclude(state: OutcomeState, reason: str, tally: Tally) -> tuple[OutcomeSta
     if tally.met and tally.failed:
         return OutcomeState.PARTIAL, f"met in {tally.met} of {checks} readings; last: {reason}"
     if tally.failed:
-        return OutcomeState.FAILED, reason
+        failed = f"not met in {tally.failed} readings while there was a load; then: "
+        return OutcomeState.FAILED, f"{failed}{reason}" if state is OutcomeState.IDLE else reason
     if state is OutcomeState.IDLE and tally.met:
         return OutcomeState.VERIFIED, f"met in {checks} readings while there was a load; then: {reason}"
     if state is OutcomeState.APPLIED and tally.met:

@@ -1,4 +1,4 @@
-"""Write the generated reference pages (settings, conformance). ``make docs`` runs it.
+"""Write the generated reference pages (settings, conformance, signal profile). ``make docs`` runs it.
 
 Rule: pages are made from the code that they describe; a test says when they are stale.
 """
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from bridge.settings import ENV_PREFIX as BRIDGE_PREFIX
 from bridge.settings import BridgeSettings
-from docs import conformance
+from docs import conformance, signal_profile
 from vtn.settings import ENV_PREFIX as VTN_PREFIX
 from vtn.settings import VtnSettings
 
@@ -41,12 +41,34 @@ def _default(part: dict[str, Any]) -> str:
 def _rows(section: dict[str, Any], definitions: dict[str, Any]) -> list[str]:
     rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
     for key, part in section["properties"].items():
+        if _nested(part, definitions) is not None:
+            continue
         name = _type(part)
         if name in definitions and "enum" in definitions[name]:
             name = _type(definitions[name])
         meaning = str(part.get("description", "")).replace("|", "\\|")
         rows.append(f"| `{key}` | {name} | {_default(part)} | {meaning} |")
     return rows
+
+
+def _nested(part: dict[str, Any], definitions: dict[str, Any]) -> str | None:
+    """Return the name of the section that a key holds, ``None`` if it holds a value."""
+    for each in part.get("anyOf", [part]):
+        name = None if each.get("type") == "array" else _target(each)
+        if name is not None and "properties" in definitions.get(name, {}):
+            return name
+    return None
+
+
+def _tables(brackets: str, name: str, definitions: dict[str, Any], meaning: str = "") -> list[str]:
+    """Return the table of a section and, after it, those of the sections inside it."""
+    section = definitions[name]
+    lines = [f"### `{brackets}`", "", *([f"{meaning}.", ""] if meaning else []), *_rows(section, definitions), ""]
+    for key, part in section["properties"].items():
+        inner = _nested(part, definitions)
+        if inner is not None:
+            lines += _tables(f"{brackets[:-1]}.{key}]", inner, definitions, str(part.get("description", "")))
+    return lines
 
 
 def _target(part: dict[str, Any]) -> str | None:
@@ -64,7 +86,7 @@ def settings_page(title: str, prefix: str, model: type[BaseModel]) -> list[str]:
         if name is None:
             continue
         brackets = f"[[{key}]]" if part.get("type") == "array" else f"[{key}]"
-        lines += [f"### `{brackets}`", "", *_rows(definitions[name], definitions), ""]
+        lines += _tables(brackets, name, definitions)
     return lines
 
 
@@ -84,7 +106,7 @@ def settings() -> str:
     return "\n".join([*head, *pages]).rstrip() + "\n"
 
 
-PAGES = {"settings.md": settings, **conformance.PAGES}
+PAGES = {"settings.md": settings, **conformance.PAGES, **signal_profile.PAGES}
 
 
 def main() -> int:

@@ -5,6 +5,7 @@ certificate's SHA-256 as upper-case hex pairs joined by ``:`` (profile section 1
 """
 
 import hashlib
+import ipaddress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -74,6 +75,21 @@ def certificate_facts(der: bytes) -> CertificateFacts:
         )
     except ValueError as error:
         raise InvalidData("not an X.509 certificate in DER form", field="certificate") from error
+
+
+def names_host(facts: CertificateFacts, host: str) -> bool:
+    """True if a certificate is made out to ``host``: a name, by a wildcard for its first label too, or an address."""
+    wanted = host.lower().rstrip(".")
+    _, _, parent = wanted.partition(".")
+    names = {name.lower() for name in facts.san_dns}
+    return wanted in names or (bool(parent) and f"*.{parent}" in names) or _address(wanted) in facts.san_ip
+
+
+def _address(text: str) -> str | None:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return None
 
 
 def _first(name: x509.Name, oid: x509.ObjectIdentifier) -> str:

@@ -18,6 +18,7 @@ from openadr.model import (
     QualifiedEventId,
     Report,
     ReportRequest,
+    ResponseRequired,
 )
 from openadr.times import Duration
 
@@ -135,6 +136,17 @@ class RequestEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableEvent:
+    """One event of a payload that means nothing (a duration over a century...), so that it spoils no other (R19)."""
+
+    event_id: str
+    modification_number: int
+    response_required: ResponseRequired
+    code: int
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DistributeEvent:
     """VTN to VEN: all far, near and active events of the VEN (R50)."""
 
@@ -142,6 +154,7 @@ class DistributeEvent:
     vtn_id: str
     events: tuple[Event, ...] = ()
     response: EiResponse | None = None  # mandatory as answer to oadrRequestEvent or oadrPoll (R40)
+    unreadable: tuple[UnreadableEvent, ...] = ()  # only ever read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -243,6 +243,7 @@ class ReportDescription:
     item_base: ItemBase | None = None
     market_context: str | None = None
     sampling_rate: SamplingRate | None = None
+    green_button: str | None = None  # the atom:feed that takes the place of a unit (HISTORY_GREENBUTTON)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,6 +294,7 @@ class ReportInterval:
     dtstart: datetime | None = None
     duration: Duration | None = None
     uid: int | None = None
+    feeds: tuple[str, ...] = ()  # Green Button: each an atom:feed as XML text, instead of payloads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

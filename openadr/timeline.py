@@ -64,11 +64,12 @@ def _shift(at: datetime, seconds: float) -> datetime:
         return _LAST if seconds > 0 else _FIRST
 
 
-def _scheduled_end(period: ActivePeriod) -> datetime | None:
+def scheduled_end(period: ActivePeriod) -> datetime | None:
+    """Return dtstart + duration, ``None`` for an open-ended event (R47)."""
     return None if period.duration.is_zero else _after(period.dtstart, period.duration)
 
 
-def _near(period: ActivePeriod) -> datetime:
+def near_start(period: ActivePeriod) -> datetime:
     """Return when near begins: dtstart less a positive ramp-up, else dtstart itself (R13)."""
     ramp = period.ramp_up
     if ramp is None:
@@ -78,7 +79,7 @@ def _near(period: ActivePeriod) -> datetime:
 
 def _payload_end(period: ActivePeriod) -> datetime | None:
     """Return dtstart + duration + startafter, ``None`` for an open-ended event (R66)."""
-    end = _scheduled_end(period)
+    end = scheduled_end(period)
     if end is None or period.startafter is None:
         return end
     return max(end, _after(end, period.startafter))
@@ -92,12 +93,12 @@ def window_s(period: ActivePeriod) -> float | None:
 
 
 def _time_status(period: ActivePeriod, now: datetime) -> EventStatus:
-    end = _scheduled_end(period)
+    end = scheduled_end(period)
     if end is not None and now >= end:
         return EventStatus.COMPLETED
     if now >= period.dtstart:
         return EventStatus.ACTIVE
-    return EventStatus.NEAR if now >= _near(period) else EventStatus.FAR
+    return EventStatus.NEAR if now >= near_start(period) else EventStatus.FAR
 
 
 def status(event: Event, now: datetime) -> EventStatus:
@@ -131,15 +132,15 @@ def order(events: Iterable[Event], now: datetime) -> tuple[Event, ...]:
 
 def effective(event: Event, offset_s: float = 0.0) -> EffectivePeriod:
     """Return when the event is carried out with a random offset of ``offset_s`` seconds; the end moves along (R30)."""
-    end = _scheduled_end(event.active_period)
+    end = scheduled_end(event.active_period)
     return EffectivePeriod(
         start=_shift(event.active_period.dtstart, offset_s), end=None if end is None else _shift(end, offset_s)
     )
 
 
-def _pieces(intervals: tuple[Interval, ...], period: ActivePeriod) -> Iterator[Segment]:
-    """Yield the scheduled segments; the last value holds to the event's end, what lies beyond the end is cut."""
-    end = _scheduled_end(period)
+def pieces(intervals: tuple[Interval, ...], period: ActivePeriod) -> Iterator[Segment]:
+    """Yield the scheduled segments; the last value holds to the period's end, what lies beyond the end is cut."""
+    end = scheduled_end(period)
     at, last = period.dtstart, len(intervals) - 1
     for index, interval in enumerate(intervals):
         until = max(at, _after(at, interval.duration)) if index < last else end
@@ -162,14 +163,14 @@ def segments(event: Event, signal: Signal, offset_s: float = 0.0) -> tuple[Segme
             end=None if piece.end is None else _shift(piece.end, offset_s),
             value=piece.value,
         )
-        for piece in _pieces(signal.intervals, event.active_period)
+        for piece in pieces(signal.intervals, event.active_period)
     )
 
 
 def current_value(signal: Signal, period: ActivePeriod, now: datetime) -> float | None:
     """Return the running interval's value (R29); while not active 0 for SIMPLE (R14), else ``None`` (R110)."""
     if _time_status(period, now) is EventStatus.ACTIVE:
-        for piece in _pieces(signal.intervals, period):
+        for piece in pieces(signal.intervals, period):
             if piece.end is None or now < piece.end:
                 return piece.value
     return 0.0 if signal.signal_name == SignalName.SIMPLE else None
@@ -184,9 +185,9 @@ def overlaps(one: Event, other: Event) -> bool:
 
 def _changes(event: Event) -> Iterator[datetime]:
     period = event.active_period
-    yield from (_near(period), period.dtstart)
-    yield from (end for end in (_scheduled_end(period), _payload_end(period)) if end is not None)
-    yield from (piece.start for signal in event.signals for piece in _pieces(signal.intervals, period))
+    yield from (near_start(period), period.dtstart)
+    yield from (end for end in (scheduled_end(period), _payload_end(period)) if end is not None)
+    yield from (piece.start for signal in event.signals for piece in pieces(signal.intervals, period))
 
 
 def next_change(events: Iterable[Event], now: datetime) -> datetime | None:

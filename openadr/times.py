@@ -8,6 +8,7 @@ import calendar
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Self
 
 _DURATION = re.compile(
@@ -36,6 +37,7 @@ class Duration:
     seconds: int = 0
 
     @classmethod
+    @lru_cache(maxsize=1_000)  # a report repeats the same few thousands of times
     def parse(cls, text: str) -> Self:
         """Read an XSD-valid duration. Raises ``ValueError`` for fractions, ``P1W`` and lengths over a century."""
         if match := _WEEKS.fullmatch(text):

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import msgspec
@@ -163,13 +164,23 @@ def log_refused(listener: str) -> Callable[[str], None]:
     return refused
 
 
-def health_routes(checks: Mapping[str, HealthCheck], registry: CollectorRegistry) -> list[web.RouteDef]:
-    """Return ``GET /health`` (200, or 503 naming the failed checks) and ``GET /metrics``."""
+def health_routes(
+    checks: Mapping[str, HealthCheck],
+    registry: CollectorRegistry,
+    facts: Mapping[str, Callable[[], Awaitable[object]]] = MappingProxyType({}),
+) -> list[web.RouteDef]:
+    """Return ``GET /health`` (200, or 503 naming the failed checks) and ``GET /metrics``.
+
+    ``facts`` are shown beside the checks and never make a process unwell; everybody may read them.
+    """
 
     async def get_health(_request: web.Request) -> web.StreamResponse:
         results = {name: await _run_check(name, check) for name, check in checks.items()}
         well = all(result == "ok" for result in results.values())
-        return json_response({"status": "ok" if well else "failing", "checks": results}, 200 if well else 503)
+        body: dict[str, object] = {"status": "ok" if well else "failing", "checks": results}
+        if well:
+            body |= {name: await fact() for name, fact in facts.items()}
+        return json_response(body, 200 if well else 503)
 
     async def get_metrics(_request: web.Request) -> web.StreamResponse:
         return web.Response(body=render(registry), headers={"Content-Type": CONTENT_TYPE})

@@ -8,6 +8,7 @@ in use, a database that does not answer, a certificate file) is one line of log,
 import asyncio
 import gc
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,9 @@ from runtime.logs import get_logger
 
 Ready = Callable[[], None]
 _COLLECT = (10_000, 20, 20)  # an exchange makes hundreds of objects and no cycles: look for them less often
+_SWITCH_S = (
+    0.001  # how long a thread that reads a large message keeps the event loop waiting; five times that by default
+)
 STOP_TIMEOUT_S = 10.0  # a part that has not stopped by then is left behind, so that the process ends
 
 _OPERATORS = (OSError, TlsError, DatabaseError, DBAPIError)  # faults of the surroundings, for the operator to mend
@@ -77,6 +81,7 @@ async def run(
                 break
         else:
             starting = ""
+            _freeze()  # what was made in starting stays as long as the process
             log.info("running", parts=[part.name for part in parts])
             await asyncio.wait([asked, *running], return_when=asyncio.FIRST_COMPLETED)
         failed = [each for each in running if each.done()]
@@ -92,9 +97,9 @@ async def run(
 
 def run_process(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     """Run ``main`` on a uvloop event loop and return its exit code; a second Ctrl-C is not an error text."""
-    gc.collect()
     gc.set_threshold(*_COLLECT)
-    gc.freeze()  # what was imported stays: every whole collection would look through it while the loop stands still
+    _freeze()  # what was imported stays: every whole collection would look through it while the loop stands still
+    sys.setswitchinterval(_SWITCH_S)
     try:
         return uvloop.run(main())
     except _OPERATORS as error:
@@ -102,6 +107,11 @@ def run_process(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _freeze() -> None:
+    gc.collect()
+    gc.freeze()
 
 
 def _on_signals() -> asyncio.Event:

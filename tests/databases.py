@@ -17,7 +17,7 @@ so; with ``CI=true`` they fail.
 
 import os
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -50,6 +50,12 @@ def sqlite_url(tmp_path: Path) -> str:
 @pytest.fixture
 async def postgres_url() -> AsyncIterator[str]:
     """Return the URL of an empty PostgreSQL database, dropped after the test."""
+    async for url in empty_postgres():
+        yield url
+
+
+async def empty_postgres() -> AsyncGenerator[str, None]:
+    """Yield the URL of a new, empty PostgreSQL database and drop it."""
     name = f"oadr_test_{uuid.uuid4().hex[:12]}"
     await _administer(f"CREATE DATABASE {name} TEMPLATE template0")
     try:

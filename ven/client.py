@@ -13,15 +13,18 @@ from typing import TypeVar
 
 from prometheus_client import CollectorRegistry
 
+from openadr.errors import ResponseCode
+from openadr.exchange import Service
 from openadr.messages import Message
-from openadr.model import Event, OptType, ReportInterval
+from openadr.model import Availability, Event, OptType, ReportInterval
 from runtime.clock import Clock, Draw, new_id
 from runtime.logs import bound_reference, get_logger
-from ven import opts, reports
+from ven import opts, registration, reports
 from ven.metrics import VenMetrics
 from ven.model import (
     Action,
     Assess,
+    Assessment,
     Collect,
     Gather,
     Note,
@@ -35,6 +38,7 @@ from ven.model import (
 )
 from ven.session import Session
 from ven.settings import VenSettings
+from ven.signed import seal_of
 from ven.state import Beside, VenStore
 from ven.transport import Answer, ExchangeFailed, HttpTransport, Transport
 
@@ -55,6 +59,7 @@ class VenStatus:
     """How the VEN stands with its VTN. ``clock_offset_s`` is the VTN's clock less ours, to about a second."""
 
     registered: bool
+    withdrawn: bool
     ven_id: str | None
     vtn_id: str | None
     last_contact: datetime | None
@@ -64,7 +69,10 @@ class VenStatus:
 
 
 class VenClient:
-    """A running VEN. ``on_change`` is called after a commit that changed the events."""
+    """A running VEN. ``on_change`` is called after a commit that changed the events; ``seal`` signs, if it is set.
+
+    Making one raises ``TlsError`` if it is to sign and has no usable key.
+    """
 
     def __init__(
         self,
@@ -88,20 +96,24 @@ class VenClient:
         self._clock = clock
         self._on_change = on_change
         self._new_id = make_id
+        self.seal = seal_of(settings, clock, store.use_nonce)
         self._transport = transport or HttpTransport(
             vtn_url=settings.vtn_url,
             ssl_context=ssl_context,
             timeout_s=settings.timeout_s,
             max_answer_bytes=settings.max_answer_bytes,
+            seal=self.seal,
         )
         self._metrics = VenMetrics(registry or CollectorRegistry())
-        self._session = Session(_rules(settings, assess, capabilities, draw, make_id))
+        self._rules = _rules(settings, assess, capabilities, draw, make_id)
+        self._session = Session(self._rules)
         self._turn = asyncio.Lock()
         self._woken = asyncio.Event()
         self._resync = False
         self._last_contact: datetime | None = None
         self._last_failure: str | None = None
         self._clock_offset_s: float | None = None
+        self._clock_warned = False
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -135,6 +147,34 @@ class VenClient:
     def wake(self) -> None:
         """Look again for something to do, for example because the offered reports changed."""
         self._woken.set()
+
+    # --- what the VTN pushes ------------------------------------------------------------------------------------------
+
+    async def pushed(self, message: Message, service: Service) -> Message | None:
+        """Take a pushed payload and return the answer, ``None`` for an empty one, once what it changes is durable.
+
+        An exchange of ours that is under way comes first. Raises ``TimeoutError`` if that takes too long.
+        """
+        async with asyncio.timeout(self._settings.timeout_s):
+            await self._turn.acquire()
+        try:
+            now = self._clock.now()
+            answers: list[Message | None] = []
+
+            def take(state: State) -> Step:
+                step, answer = self._session.pushed(state, message, service, now)
+                answers.append(answer)
+                return step
+
+            await self._transact(take)
+        finally:
+            self._turn.release()
+        name = f"oadr{type(message).__name__}"
+        self._last_contact, self._last_failure = now, None
+        self._metrics.contact(name, now, None)
+        log.info("pushed", message=name, code=_code(answers[-1]))
+        self.wake()  # what it makes us owe
+        return answers[-1]
 
     # --- what the bridge asks -----------------------------------------------------------------------------------------
 
@@ -171,6 +211,54 @@ class VenClient:
         self.wake()
         return opt_id
 
+    async def opt_schedule(
+        self,
+        *,
+        windows: tuple[Availability, ...],
+        resource_ids: tuple[str, ...],
+        opt_type: OptType,
+        reason: str,
+        market_context: str | None,
+        now: datetime,
+        beside: Beside[str] | None = None,
+    ) -> str:
+        """Owe an oadrCreateOpt with a schedule and return its optID once it is durable. Raises ``NotRegistered``."""
+
+        def owe(state: State) -> tuple[State, str]:
+            return opts.schedule(
+                state,
+                windows=windows,
+                resource_ids=resource_ids,
+                opt_type=opt_type,
+                reason=reason,
+                market_context=market_context,
+                now=now,
+                new_id=self._new_id,
+            )
+
+        opt_id = await self._store.transact(owe, beside)
+        self.wake()
+        return opt_id
+
+    async def cancel_opt(self, opt_id: str, now: datetime, beside: Beside[str] | None = None) -> None:
+        """Owe an oadrCancelOpt for a schedule. Raises ``NotRegistered``."""
+        await self._store.transact(
+            lambda state: opts.cancel(state, opt_id=opt_id, now=now, new_id=self._new_id), beside
+        )
+        self.wake()
+
+    async def leave(self) -> None:
+        """Cancel the registration for good (R401): durable when this returns, told to the VTN after it."""
+        now = self._clock.now()
+        await self._transact(lambda state: Step(state=registration.leave(state, now, self._rules)))
+        log.warning("the operator leaves the VTN")
+        self.wake()
+
+    async def enter(self) -> None:
+        """Register again after ``leave``."""
+        await self._transact(lambda state: Step(state=registration.enter(state)))
+        self.wake()
+
     @property
     def status(self) -> VenStatus:
         """How the VEN stands now."""
@@ -178,6 +266,7 @@ class VenClient:
         held = state.registration
         return VenStatus(
             registered=held is not None,
+            withdrawn=state.withdrawn_at is not None,
             ven_id=None if held is None else held.ven_id,
             vtn_id=None if held is None else held.vtn_id,
             last_contact=self._last_contact,
@@ -186,14 +275,32 @@ class VenClient:
             last_failure=self._last_failure,
         )
 
+    @property
+    def last_contact(self) -> datetime | None:
+        """When the VTN was last heard since the start, ``None`` if it was not."""
+        return self._last_contact
+
+    @property
+    def patience_s(self) -> float:
+        """How long a VTN that is well may be silent, s: a few poll intervals."""
+        held, push = self._store.snapshot.registration, self._settings.push
+        poll_s = self._settings.poll_s if held is None else held.poll_s or self._settings.poll_s
+        if held is not None and held.push_address is not None and push is not None:
+            poll_s = push.resync_s
+        return SILENT_POLLS * max(poll_s, self._settings.timeout_s)
+
     async def health(self) -> None:
         """Return if registered and in contact; raises ``Unwell``."""
-        held = self._store.snapshot.registration
+        held, offset_s = self._store.snapshot.registration, self._clock_offset_s
+        if self._store.snapshot.withdrawn_at is not None:
+            return  # that is how the operator wants it
         if held is None:
             raise Unwell(f"not registered with the VTN{f': {self._last_failure}' if self._last_failure else ''}")
-        silence_s = SILENT_POLLS * max(held.poll_s or self._settings.poll_s, self._settings.timeout_s)
+        silence_s = self.patience_s
         if self._last_contact is None or (self._clock.now() - self._last_contact).total_seconds() > silence_s:
             raise Unwell(f"no contact with the VTN for {silence_s:.0f} s: {self._last_failure or 'nothing was sent'}")
+        if offset_s is not None and abs(offset_s) > self._settings.clock_degraded_s:
+            raise Unwell(f"the VTN's clock differs from ours by {offset_s:+.0f} s")
 
     # --- one turn -----------------------------------------------------------------------------------------------------
 
@@ -233,10 +340,20 @@ class VenClient:
         self._last_contact, self._last_failure = now, None
         if answer.vtn_time is not None:
             self._clock_offset_s = round((answer.vtn_time - now).total_seconds(), 1)
+            self._check_clock(self._clock_offset_s)
         self._metrics.contact(name, now, self._clock_offset_s)
         quiet = send.purpose is Purpose.POLL and _code(answer.message) == 200
         reply = "empty" if answer.message is None else f"oadr{type(answer.message).__name__}"
         (log.debug if quiet else log.info)("exchange", message=name, answer=reply, code=_code(answer.message))
+
+    def _check_clock(self, offset_s: float) -> None:
+        """Warn once when the two clocks have parted, and say when they agree again."""
+        apart = abs(offset_s) > self._settings.clock_warn_s
+        if apart and not self._clock_warned:
+            log.warning("the VTN's clock differs from ours", offset_s=offset_s)
+        elif self._clock_warned and not apart:
+            log.info("the VTN's clock agrees with ours again", offset_s=offset_s)
+        self._clock_warned = apart
 
     async def _gather(self, gather: Gather) -> None:
         with bound_reference():
@@ -285,6 +402,12 @@ def _code(message: Message | None) -> int | None:
     return None if response is None else int(response.response_code)
 
 
+def _stay_out(_event: Event, _now: datetime) -> Assessment:
+    return Assessment(
+        response_code=ResponseCode.OK, opt_type=OptType.OPT_OUT, description="this VEN only reports (VEN-10)"
+    )
+
+
 def _rules(
     settings: VenSettings,
     assess: Assess,
@@ -293,7 +416,8 @@ def _rules(
     make_id: Callable[[str], str],
 ) -> Rules:
     return Rules(
-        assess=assess,
+        assess=_stay_out if settings.report_only else assess,
+        report_only=settings.report_only,
         capabilities=capabilities,
         draw=draw,
         new_id=make_id,
@@ -308,4 +432,7 @@ def _rules(
         backoff_max_s=settings.backoff_max_s,
         give_up_after=settings.give_up_after,
         max_owed_reports=settings.max_owed_reports,
+        xml_signature=settings.xml_signature,
+        push_address=None if settings.push is None else settings.push.address,
+        resync_s=3600.0 if settings.push is None else settings.push.resync_s,
     )

@@ -28,7 +28,7 @@ from datetime import datetime, timedelta
 
 from openadr import timeline
 from openadr.errors import OadrError, ResponseCode
-from openadr.messages import CreatedEvent, DistributeEvent, EiResponse, EventResponse
+from openadr.messages import CreatedEvent, DistributeEvent, EiResponse, EventResponse, UnreadableEvent
 from openadr.model import Event, EventStatus, OptType, ResponseRequired
 from openadr.signals import check_event
 from ven.model import Assess, Assessment, Note, Registration, State, Step, StoredEvent
@@ -178,7 +178,12 @@ def receive(state: State, registration: Registration, message: DistributeEvent, 
         notes += _noted(seen, known, stored, verdict)
         if event.response_required is ResponseRequired.ALWAYS:
             (completed if seen.over else current).append(_answer(event, message.request_id, verdict))
-    notes += _imply_cancels(events, {event.descriptor.event_id for event in message.events}, now)
+    for fault in message.unreadable:  # R19: the others count, and a version that we hold stays in force
+        notes.append(_unreadable_note(fault))
+        if fault.response_required is ResponseRequired.ALWAYS:
+            current.append(_refused(fault, message.request_id))
+    shown = {event.descriptor.event_id for event in message.events} | {each.event_id for each in message.unreadable}
+    notes += _imply_cancels(events, shown, now)
     state = replace(state, events=events)
     for responses in (current, completed):  # apart: some VTNs fail on a message that speaks of completed events
         if responses:
@@ -214,6 +219,22 @@ def _answer(event: Event, request_id: str, verdict: Assessment) -> EventResponse
         response_code=verdict.response_code,
         response_description=verdict.description,
     )
+
+
+def _refused(fault: UnreadableEvent, request_id: str) -> EventResponse:
+    return EventResponse(
+        request_id=request_id,
+        event_id=fault.event_id,
+        modification_number=fault.modification_number,
+        opt_type=OptType.OPT_OUT,
+        response_code=fault.code,
+        response_description=fault.description,
+    )
+
+
+def _unreadable_note(fault: UnreadableEvent) -> Note:
+    detail = f"{fault.event_id} modification {fault.modification_number}: {fault.code} {fault.description}"
+    return Note(what="event_refused", detail=detail, warning=True)
 
 
 def _imply_cancels(events: dict[str, StoredEvent], present: set[str], now: datetime) -> list[Note]:

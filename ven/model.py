@@ -53,13 +53,17 @@ class Collect(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """The registration in force; ``poll_s`` is what the VTN asked for, ``metadata`` the digest it last acknowledged."""
+    """The registration in force; ``poll_s`` is what the VTN asked for, ``metadata`` the digest it last acknowledged.
+
+    ``push_address`` is the oadrTransportAddress it was made with, ``None`` in the pull model.
+    """
 
     registration_id: str
     ven_id: str
     vtn_id: str
     poll_s: float | None = None
     metadata: str | None = None
+    push_address: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,13 +140,14 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """Everything: the four persisted parts, keyed, and the link."""
+    """Everything: the persisted parts, keyed, and the link."""
 
     registration: Registration | None = None
     events: Mapping[str, StoredEvent] = field(default_factory=dict)
     requests: Mapping[str, StoredRequest] = field(default_factory=dict)
     outbox: Mapping[int, Owed] = field(default_factory=dict)  # ascending by seq
     next_seq: int = 1
+    withdrawn_at: datetime | None = None  # when the operator left this VTN: it is not registered with again by itself
     link: Link = field(default_factory=Link)
 
     def linked(self, **changes: object) -> "State":
@@ -170,6 +175,16 @@ class Step:
     """The outcome of a transition."""
 
     state: State
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reaction:
+    """What a payload of the VTN leads to: the change, the answer to it if any, and requests that follow the answer."""
+
+    state: State
+    answer: Message | None = None
+    then: tuple[Message, ...] = ()
     notes: tuple[Note, ...] = ()
 
 
@@ -223,6 +238,9 @@ class Rules:
     ven_name: str
     ven_id: str | None = None  # pre-configured by the VTN's operator
     query_first: bool = True
+    xml_signature: bool = False  # say at registration that messages are signed (R514)
+    push_address: str | None = None  # where the VTN may push to; None: the pull model
+    resync_s: float = 3600.0  # push model: ask for the events so often all the same
     poll_s: float = 30.0  # when the VTN does not say
     min_poll_s: float = 1.0  # never faster, even if the VTN asks for it; never shorter than it asks (R500)
     poll_jitter: float = 0.0  # share of the interval added at random, against herds
@@ -231,4 +249,6 @@ class Rules:
     backoff_max_s: float = 60.0
     give_up_after: int = 8  # tries of one message that the VTN itself fails on
     max_owed_reports: int = 1000  # oldest data goes first; a VEN buffers at least 100 points (R510)
+    max_waiting_reports: int = 10  # data is made only so far ahead of what the VTN has taken: the rest stays buffered
+    report_only: bool = False  # say so at registration and ask for no events (VEN-10)
     max_drain: int = 100  # payloads taken in a row before the poll interval is kept all the same

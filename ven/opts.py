@@ -1,7 +1,8 @@
-"""Opts the VEN owes on behalf of its resources (EiOpt, R202-R209).
+"""Opts the VEN owes on behalf of its resources (EiOpt, R200-R211).
 
 Rule: an opt that qualifies an event names the venID and the resources, carries neither schedule nor market context
-(R206), and is never sent for an event received with ``never``.
+(R206), and is never sent for an event received with ``never``. An opt schedule says ahead when resources take part or
+do not; it has no tolerance (R200), a duration of zero is open-ended (R210), and it alone may be cancelled (R211).
 """
 
 from collections.abc import Callable
@@ -9,8 +10,8 @@ from datetime import datetime
 
 from openadr.errors import InvalidId, NotRegistered
 from openadr.exchange import Service
-from openadr.messages import CreateOpt
-from openadr.model import EiTarget, OptType, QualifiedEventId, ResponseRequired
+from openadr.messages import CancelOpt, CreateOpt
+from openadr.model import Availability, EiTarget, OptType, QualifiedEventId, ResponseRequired
 from ven import outbox
 from ven.model import State
 
@@ -48,3 +49,44 @@ def qualify(
         target=EiTarget(ven_ids=(held.ven_id,), resource_ids=resource_ids),
     )
     return outbox.owe(state, Service.EI_OPT, message, now), message.opt_id
+
+
+def schedule(
+    state: State,
+    *,
+    windows: tuple[Availability, ...],
+    resource_ids: tuple[str, ...],
+    opt_type: OptType,
+    reason: str,
+    market_context: str | None,
+    now: datetime,
+    new_id: Callable[[str], str],
+) -> tuple[State, str]:
+    """Owe an oadrCreateOpt with a schedule for some resources; return its optID.
+
+    ``market_context`` limits it to one programme (R205). Raises ``NotRegistered`` without a registration (R208).
+    """
+    held = state.registration
+    if held is None:
+        raise NotRegistered("not registered: an opt needs a venID (R208)")
+    message = CreateOpt(
+        opt_id=new_id("opt"),
+        opt_type=opt_type,
+        opt_reason=reason,
+        ven_id=held.ven_id,
+        created_date_time=now,
+        request_id=new_id("req"),
+        market_context=market_context,
+        vavailability=windows,
+        target=EiTarget(ven_ids=(held.ven_id,), resource_ids=resource_ids),
+    )
+    return outbox.owe(state, Service.EI_OPT, message, now), message.opt_id
+
+
+def cancel(state: State, *, opt_id: str, now: datetime, new_id: Callable[[str], str]) -> tuple[State, str]:
+    """Owe an oadrCancelOpt for a schedule; return its optID. Raises ``NotRegistered``."""
+    held = state.registration
+    if held is None:
+        raise NotRegistered("not registered: an opt needs a venID (R208)")
+    message = CancelOpt(request_id=new_id("req"), opt_id=opt_id, ven_id=held.ven_id)
+    return outbox.owe(state, Service.EI_OPT, message, now), opt_id

@@ -61,6 +61,11 @@ def owe_report(state: State, message: UpdateReport, now: datetime, limit: int) -
     return Step(state=owe(state, Service.EI_REPORT, message, now), notes=notes)
 
 
+def waiting_reports(state: State) -> tuple[Owed, ...]:
+    """Return the data that the VTN has not taken yet, oldest first."""
+    return tuple(owed for owed in state.outbox.values() if isinstance(owed.message, UpdateReport))
+
+
 def settle(state: State, seq: int) -> State:
     """Take an answered (or given up) message out."""
     return replace(state, outbox={key: owed for key, owed in state.outbox.items() if key != seq})

@@ -20,7 +20,7 @@ from openadr.messages import (
     Response,
 )
 from ven import outbox
-from ven.model import Link, Note, Purpose, Registration, Retry, Rules, State, Step
+from ven.model import Link, Note, Purpose, Reaction, Registration, Retry, Rules, State, Step, StoredEvent
 from ven.reports import drop_data_requests
 
 PROFILE = "2.0b"
@@ -28,13 +28,16 @@ TRANSPORT = "simpleHttp"
 
 
 def create_request(rules: Rules, registration: Registration | None = None) -> CreatePartyRegistration:
-    """Build oadrCreatePartyRegistration: with both IDs only when registering again (R402), HTTP pull."""
+    """Build oadrCreatePartyRegistration: both IDs only when registering again, the address only for push (R402)."""
     return CreatePartyRegistration(
         request_id=rules.new_id("req"),
         profile_name=PROFILE,
         transport_name=TRANSPORT,
         ven_name=rules.ven_name,
-        http_pull_model=True,
+        http_pull_model=rules.push_address is None,
+        transport_address=rules.push_address,
+        xml_signature=rules.xml_signature,
+        report_only=rules.report_only,
         registration_id=None if registration is None else registration.registration_id,
         ven_id=rules.ven_id if registration is None else registration.ven_id,
     )
@@ -68,6 +71,7 @@ def created(
         ven_id=answer.ven_id,
         vtn_id=answer.vtn_id,
         poll_s=None if poll is None else poll.length(now).total_seconds(),
+        push_address=request.transport_address,
     )
     asked = (request.registration_id, request.ven_id)
     if held is not None and asked == (answer.registration_id, answer.ven_id):
@@ -90,7 +94,7 @@ def lost(state: State, reason: str, now: datetime, rules: Rules) -> Step:
 
 def cancelled(
     state: State, registration: Registration, message: CancelPartyRegistration, now: datetime, rules: Rules
-) -> Step:
+) -> Reaction:
     """Take oadrCancelPartyRegistration: with our IDs everything about the VTN is erased (R407), else 452 (R400)."""
     foreign = message.registration_id != registration.registration_id or message.ven_id not in (
         None,
@@ -101,11 +105,8 @@ def cancelled(
         refusal = _refusal(message.request_id, "registrationID or venID is not ours (R400)")
         answer = CanceledPartyRegistration(response=refusal, ven_id=registration.ven_id)
         note = Note(what="cancel_registration_refused", detail=message.registration_id, warning=True)
-        return Step(state=outbox.owe(state, Service.EI_REGISTER_PARTY, answer, now), notes=(note,))
-    events = {
-        key: stored if stored.cancelled_at is not None else replace(stored, cancelled_at=now)
-        for key, stored in state.events.items()
-    }
+        return Reaction(state=state, answer=answer, notes=(note,))
+    events = _cancelled_events(state, now)
     step = lost(state, "the VTN cancelled the registration", now, rules)
     answer = CanceledPartyRegistration(
         response=EiResponse(request_id=message.request_id),
@@ -113,24 +114,54 @@ def cancelled(
         ven_id=registration.ven_id,
     )
     state = replace(step.state, events=events, requests={}, outbox={})
-    return Step(state=outbox.owe(state, Service.EI_REGISTER_PARTY, answer, now), notes=step.notes)
+    return Reaction(state=state, answer=answer, notes=step.notes)
 
 
-def reregister(
-    state: State, registration: Registration, message: RequestReregistration, now: datetime, rules: Rules
-) -> Step:
-    """Take oadrRequestReregistration: answer, then owe a create with both IDs (once, however often it is asked)."""
+def _cancelled_events(state: State, now: datetime) -> dict[str, StoredEvent]:
+    return {
+        key: stored if stored.cancelled_at is not None else replace(stored, cancelled_at=now)
+        for key, stored in state.events.items()
+    }
+
+
+def leave(state: State, now: datetime, rules: Rules) -> State:
+    """Owe oadrCancelPartyRegistration because the operator wants so (R401); asked again, nothing changes."""
+    if state.withdrawn_at is not None:
+        return state
+    state = replace(state, withdrawn_at=now)
+    held = state.registration
+    if held is None:
+        return left(state, now).state
+    kept = {seq: owed for seq, owed in state.outbox.items() if owed.service is not Service.EI_REGISTER_PARTY}
+    message = CancelPartyRegistration(
+        request_id=rules.new_id("req"), registration_id=held.registration_id, ven_id=held.ven_id
+    )
+    return outbox.owe(replace(state, outbox=kept), Service.EI_REGISTER_PARTY, message, now)
+
+
+def left(state: State, now: datetime) -> Step:
+    """Become unregistered as the operator wanted, whatever the VTN answered: nothing of it goes on (R407)."""
+    events = _cancelled_events(state, now)
+    state = replace(state, registration=None, events=events, requests={}, outbox={}, link=Link())
+    return Step(state=state, notes=(Note(what="left", detail="the operator cancelled the registration"),))
+
+
+def enter(state: State) -> State:
+    """Register again from now on."""
+    return replace(state, withdrawn_at=None, link=Link()) if state.withdrawn_at is not None else state
+
+
+def reregister(state: State, registration: Registration, message: RequestReregistration, rules: Rules) -> Reaction:
+    """Take oadrRequestReregistration: answer, then a create with both IDs (once, however often it is asked)."""
     if message.ven_id != registration.ven_id:
         answer = Response(response=_refusal("", "venID is not ours (R400)"), ven_id=registration.ven_id)
         note = Note(what="reregistration_refused", detail=message.ven_id, warning=True)
-        return Step(state=outbox.owe(state, Service.EI_REGISTER_PARTY, answer, now), notes=(note,))
+        return Reaction(state=state, answer=answer, notes=(note,))
     note = Note(what="reregistration_asked")
     if any(isinstance(owed.message, CreatePartyRegistration) for owed in state.outbox.values()):
-        return Step(state=state, notes=(note,))
+        return Reaction(state=state, notes=(note,))
     accepted = Response(response=EiResponse(), ven_id=registration.ven_id)
-    state = outbox.owe(state, Service.EI_REGISTER_PARTY, accepted, now)
-    again = create_request(rules, registration)
-    return Step(state=outbox.owe(state, Service.EI_REGISTER_PARTY, again, now), notes=(note,))
+    return Reaction(state=state, answer=accepted, then=(create_request(rules, registration),), notes=(note,))
 
 
 def _refusal(request_id: str, description: str) -> EiResponse:

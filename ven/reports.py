@@ -28,7 +28,7 @@ from openadr.times import Duration
 from ven.model import Gather, ReportCapability, State, StoredRequest
 
 METADATA = "METADATA"  # reportSpecifierID that asks for the list itself (R327)
-BACKLOG_PERIODS = 100  # deliveries made good after an outage; a VEN buffers at least 100 points (R510)
+BACKLOG_PERIODS = 100  # deliveries made good after an outage at the least (R510); more where more is buffered
 NO_DATA = "Quality Bad - Not Connected"  # R318: the placeholder's quality
 _STATUS_TYPE = "x-resourceStatus"
 
@@ -168,8 +168,11 @@ def drop_data_requests(state: State) -> State:
 # --- delivering -------------------------------------------------------------------------------------------------------
 
 
-def due(state: State, now: datetime) -> Gather | None:
-    """Return the delivery that is due at ``now``, the longest due first, ``None`` if there is none."""
+def due(state: State, now: datetime, capabilities: Capabilities = ()) -> Gather | None:
+    """Return the delivery that is due at ``now``, the longest due first, ``None`` if there is none.
+
+    ``capabilities`` say for how long data is buffered: so far back an outage is made good.
+    """
     ready = [stored for stored in state.requests.values() if stored.next_due <= now]
     if not ready:
         return None
@@ -177,18 +180,20 @@ def due(state: State, now: datetime) -> Gather | None:
     if stored.last:
         end = now if stored.until is None else min(now, stored.until)
         return Gather(stored=stored, start=min(stored.covered_until, end), end=end)
-    stored = _skip_backlog(stored, now)
+    specifier = stored.request.specifier.report_specifier_id
+    kept = [each.duration for each in capabilities if each.report_specifier_id == specifier]
+    stored = _skip_backlog(stored, now, kept[0] if kept else Duration())
     end = stored.next_due if stored.until is None else min(stored.next_due, stored.until)
     return Gather(stored=stored, start=min(stored.covered_until, end), end=end)
 
 
-def _skip_backlog(stored: StoredRequest, now: datetime) -> StoredRequest:
-    """Return the request moved on to at most ``BACKLOG_PERIODS`` deliveries behind ``now``."""
+def _skip_backlog(stored: StoredRequest, now: datetime, buffered: Duration) -> StoredRequest:
+    """Return the request moved on to where the buffered data begins, at least ``BACKLOG_PERIODS`` behind ``now``."""
     step = stored.request.specifier.report_back_duration.length(stored.next_due)
-    behind = (now - stored.next_due) // step
-    if behind <= BACKLOG_PERIODS:
+    behind, most = (now - stored.next_due) // step, max(BACKLOG_PERIODS, buffered.length(now) // step)
+    if behind <= most:
         return stored
-    moved = stored.next_due + step * (behind - BACKLOG_PERIODS)
+    moved = stored.next_due + step * (behind - most)
     return replace(stored, next_due=moved, covered_until=moved - step)
 
 

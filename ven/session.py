@@ -14,6 +14,9 @@ Registration, as a table (R401-R405)::
     registered                oadrCancelPartyRegistration, own IDs          oadrCanceledPartyRegistration; unregistered,
                                                                             events cancelled, the rest erased (R407)
     registered                responseCode 463 to anything                  unregistered
+    registered                the operator leaves                           oadrCancelPartyRegistration, then left: like
+                                                                            cancelled, and no new registration by itself
+    left                      the operator registers again                  unregistered
     unregistered              a payload of the VTN                          ignored
 
 Rule: ``State`` in, ``Step`` out; time and randomness come in from outside. One request is under way at a time.
@@ -24,15 +27,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from openadr.errors import InvalidId, OadrError, ResponseCode
-from openadr.exchange import SERVICE_OF, Service
+from openadr.errors import ComplianceError, NotRegistered, OadrError, ResponseCode
+from openadr.exchange import SERVICE_OF, VEN_ACCEPTS, Service, error_reply, request_id_of
 from openadr.messages import (
-    CanceledReport,
     CancelPartyRegistration,
-    CancelReport,
-    CreatedReport,
     CreatePartyRegistration,
-    CreateReport,
     DistributeEvent,
     EiResponse,
     Message,
@@ -46,7 +45,7 @@ from openadr.messages import (
     UpdatedReport,
     UpdateReport,
 )
-from openadr.model import ReportInterval, ReportRequest
+from openadr.model import ReportInterval
 from ven import events, outbox, registration, reports
 from ven.model import (
     Action,
@@ -63,6 +62,7 @@ from ven.model import (
     Step,
     Wait,
 )
+from ven.payloads import Payloads, answered_at_once, owed, said
 
 _IDLE = timedelta(days=1)  # nothing known to wait for: a bound, so that a wait is always finite
 
@@ -72,15 +72,7 @@ class Session:
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._payloads: dict[type[Message], Callable[[State, Registration, Any, datetime], Step]] = {
-            Response: self._on_empty,
-            DistributeEvent: self._on_events,
-            CreateReport: self._on_create_report,
-            RegisterReport: self._on_register_report,
-            CancelReport: self._on_cancel_report,
-            UpdateReport: self._on_update_report,
-            CancelPartyRegistration: self._on_cancel_registration,
-        }
+        self._payloads = Payloads(rules)
         self._answers: dict[type[Message], Callable[[State, Registration, Any, Any, datetime], Step]] = {
             Poll: self._after_poll,
             RequestEvent: self._after_request_event,
@@ -101,15 +93,18 @@ class Session:
         data = [one for one in owed if isinstance(one.message, UpdateReport)]
         answers = [one for one in owed if one not in party and one not in data]
         proposals: list[Action | None] = [self._owed(one, now) for one in party]
-        if held is None:
+        if held is None and state.withdrawn_at is None:
             proposals.append(self._register(state, now))
-        else:
+        elif held is not None and state.withdrawn_at is None:
+            if held.push_address != self._rules.push_address and not party:
+                proposals.append(self._register_again(state, held, now))
             proposals += [self._metadata(state, held, now), self._resync(state, held, now)]
             proposals += [self._owed(one, now) for one in answers]
             proposals.append(self._poll(state, held, now))
             proposals += [self._owed(one, now) for one in data]
-            proposals.append(reports.due(state, now))
-            proposals += [Wait(until=stored.next_due) for stored in state.requests.values()]
+            if len(outbox.waiting_reports(state)) < self._rules.max_waiting_reports:
+                proposals.append(reports.due(state, now, self._rules.capabilities()))
+                proposals += [Wait(until=stored.next_due) for stored in state.requests.values()]
         waits = []
         for action in proposals:
             if isinstance(action, Wait):
@@ -132,6 +127,10 @@ class Session:
             message = registration.create_request(self._rules)
         return self._unless_paused(state, Purpose.QUERY if query else Purpose.CREATE, message, now)
 
+    def _register_again(self, state: State, held: Registration, now: datetime) -> Action:
+        """Propose to tell the VTN that it is to push from now on, to push elsewhere, or to push no more."""
+        return self._unless_paused(state, Purpose.CREATE, registration.create_request(self._rules, held), now)
+
     def _metadata(self, state: State, held: Registration, now: datetime) -> Action | None:
         """Propose METADATA when what we offer is not what the VTN last acknowledged (R306, R309)."""
         capabilities = self._rules.capabilities()
@@ -142,16 +141,22 @@ class Session:
         return self._unless_paused(state, Purpose.METADATA, message, now)
 
     def _resync(self, state: State, held: Registration, now: datetime) -> Action | None:
-        if not state.link.resync:
+        if not state.link.resync or self._rules.report_only:
             return None
         message = RequestEvent(request_id=self._rules.new_id("req"), ven_id=held.ven_id)  # no replyLimit (R27)
         return self._unless_paused(state, Purpose.RESYNC, message, now)
 
     def _poll(self, state: State, held: Registration, now: datetime) -> Action:
+        """Propose a poll when it is time; in the push model never one (R51, R500), but a look at the events."""
         at = state.link.next_poll
         if at is not None and self._ahead(at, now, longest_s=self._interval_s(held) * (1 + self._rules.poll_jitter)):
             return Wait(until=at)
-        return self._unless_paused(state, Purpose.POLL, Poll(ven_id=held.ven_id), now)
+        if held.push_address is None:
+            return self._unless_paused(state, Purpose.POLL, Poll(ven_id=held.ven_id), now)
+        if self._rules.report_only:
+            return Wait(until=now + _IDLE)
+        message = RequestEvent(request_id=self._rules.new_id("req"), ven_id=held.ven_id)
+        return self._unless_paused(state, Purpose.RESYNC, message, now)
 
     def _unless_paused(self, state: State, purpose: Purpose, message: Message, now: datetime) -> Action:
         retry = state.link.retries.get(purpose)
@@ -165,6 +170,8 @@ class Session:
         return now < at <= now + timedelta(seconds=longest)
 
     def _interval_s(self, held: Registration) -> float:
+        if held.push_address is not None:
+            return self._rules.resync_s
         asked = self._rules.poll_s if held.poll_s is None else held.poll_s
         return max(asked, self._rules.min_poll_s)
 
@@ -173,6 +180,8 @@ class Session:
     def answered(self, state: State, send: Send, answer: Message | None, now: datetime) -> Step:
         """Take the answer to ``send``; ``None`` is an empty HTTP 200."""
         held = state.registration
+        if isinstance(send.message, CancelPartyRegistration):
+            return registration.left(state, now)
         if isinstance(answer, RequestReregistration) and held is not None:
             return self._asked_to_reregister(state, held, send, answer, now)
         response: EiResponse | None = getattr(answer, "response", None)
@@ -195,17 +204,19 @@ class Session:
     ) -> Step:
         """Take oadrRequestReregistration on any service; what we asked or owed there is left for a later attempt."""
         if send.purpose is Purpose.POLL:
-            state = self._poll_later(_settled(state, send), held, now)
-        elif send.service is Service.EI_REGISTER_PARTY:
+            return self._after_poll(_settled(state, send), held, send.message, answer, now)
+        if send.service is Service.EI_REGISTER_PARTY:
             state = _settled(state, send)
         else:
             state = self.failed(state, send, Failure.BUSY, now).state
-        return registration.reregister(state, held, answer, now, self._rules)
+        return owed(registration.reregister(state, held, answer, self._rules), answer, now)
 
     def failed(self, state: State, send: Send, failure: Failure, now: datetime) -> Step:
         """Take a failed exchange: pause, or give up what would fail again."""
         if send.seq is not None:
-            return outbox.failed(state, send.seq, failure, now, self._rules)
+            step = outbox.failed(state, send.seq, failure, now, self._rules)
+            given_up = isinstance(send.message, CancelPartyRegistration) and send.seq not in step.state.outbox
+            return Step(state=registration.left(step.state, now).state, notes=step.notes) if given_up else step
         purpose = Purpose(send.purpose or Purpose.POLL)
         earlier = state.link.retries.get(purpose)
         attempts = 1 if earlier is None else earlier.attempts + 1
@@ -218,18 +229,21 @@ class Session:
         retry = Retry(attempts=attempts, not_before=now + timedelta(seconds=pause))
         return Step(state=state.linked(retries={**state.link.retries, purpose: retry}), notes=notes)
 
-    def _after_poll(self, state: State, held: Registration, sent: Poll, answer: Message | None, now: datetime) -> Step:
+    def _after_poll(
+        self, state: State, held: Registration, sent: Message, answer: Message | None, now: datetime
+    ) -> Step:
         """Take a poll's answer: one payload; the next poll follows at once until oadrResponse (R500)."""
-        take = self._payloads.get(type(answer)) if answer is not None else None
-        if take is None:
-            state = self._poll_later(state, held, now)
+        if isinstance(answer, Response):
+            return self._on_empty(state, held, answer, now)
+        drained = state.link.drained + 1
+        foreign = isinstance(answer, RequestReregistration) and answer.ven_id != held.ven_id
+        at_once = drained < self._rules.max_drain and not foreign
+        after = state.linked(next_poll=None, drained=drained) if at_once else self._poll_later(state, held, now)
+        reaction = None if answer is None else self._payloads.take(after, held, answer, now)
+        if answer is None or reaction is None:
             notes = () if answer is None else (_unexpected(sent, answer),)
-            return Step(state=state, notes=notes)
-        if not isinstance(answer, Response):
-            drained = state.link.drained + 1
-            at_once = drained < self._rules.max_drain
-            state = state.linked(next_poll=None, drained=drained) if at_once else self._poll_later(state, held, now)
-        return take(state, held, answer, now)
+            return Step(state=self._poll_later(state, held, now), notes=notes)
+        return owed(reaction, answer, now)
 
     def _poll_later(self, state: State, held: Registration, now: datetime) -> State:
         interval = self._interval_s(held) * (1 + self._rules.poll_jitter * self._rules.draw())
@@ -239,15 +253,17 @@ class Session:
         state = self._poll_later(state, held, now)
         if answer.response.response_code == ResponseCode.INVALID_ID:
             return registration.lost(state, "oadrPoll answered 452: venID not ours", now, self._rules)
-        notes = () if answer.response.ok else (Note(what="poll_refused", detail=_said(answer.response), warning=True),)
+        notes = () if answer.response.ok else (Note(what="poll_refused", detail=said(answer.response), warning=True),)
         return Step(state=state, notes=notes)
 
     def _after_request_event(
         self, state: State, held: Registration, sent: RequestEvent, answer: Message | None, now: datetime
     ) -> Step:
         state = state.linked(resync=False)
+        if held.push_address is not None:
+            state = self._poll_later(state, held, now)
         if isinstance(answer, DistributeEvent):
-            return self._on_events(state, held, answer, now)
+            return events.receive(state, held, answer, now, self._rules.assess)
         if isinstance(answer, Response) and answer.response.ok:
             return events.no_events(state, now)
         return Step(state=state, notes=(_unexpected(sent, answer),))
@@ -264,7 +280,8 @@ class Session:
         state = reports.drop_data_requests(state)
         if not answer.report_requests:
             return Step(state=state)
-        return self._take_requests(state, held, answer.response.request_id, answer.report_requests, now)
+        request_id, requests = answer.response.request_id, answer.report_requests
+        return owed(self._payloads.take_requests(state, held, request_id, requests, now), answer, now)
 
     def _after_update_report(
         self, state: State, held: Registration, sent: UpdateReport, answer: Message | None, now: datetime
@@ -272,9 +289,7 @@ class Session:
         """Take the answer to data; a cancel inside names only reports of this update and is not confirmed (R328)."""
         if not isinstance(answer, UpdatedReport):
             return Step(state=state, notes=(_unexpected(sent, answer),))
-        notes = (
-            () if answer.response.ok else (Note(what="report_refused", detail=_said(answer.response), warning=True),)
-        )
+        notes = () if answer.response.ok else (Note(what="report_refused", detail=said(answer.response), warning=True),)
         inner = answer.cancel_report
         if inner is not None:
             own = {report.report_request_id for report in sent.reports}
@@ -282,50 +297,23 @@ class Session:
             state, _ = reports.cancel(state, ids, inner.report_to_follow, now)
         return Step(state=state, notes=notes)
 
-    # --- payloads of the VTN ------------------------------------------------------------------------------------------
+    # --- what the VTN pushes ------------------------------------------------------------------------------------------
 
-    def _on_events(self, state: State, held: Registration, message: DistributeEvent, now: datetime) -> Step:
-        return events.receive(state, held, message, now, self._rules.assess)
+    def pushed(self, state: State, message: Message, service: Service, now: datetime) -> tuple[Step, Message | None]:
+        """Take what was pushed to ``service``; return the step and the answer, ``None`` for an empty one (R51).
 
-    def _on_create_report(self, state: State, held: Registration, message: CreateReport, now: datetime) -> Step:
-        return self._take_requests(state, held, message.request_id, message.report_requests, now)
-
-    def _take_requests(
-        self, state: State, held: Registration, request_id: str, requests: tuple[ReportRequest, ...], now: datetime
-    ) -> Step:
-        response, notes = EiResponse(request_id=request_id), tuple[Note, ...]()
+        An error is told in the answer and changes nothing.
+        """
+        held = state.registration
         try:
-            state = reports.take(state, requests, now, self._rules.capabilities())
+            if held is None:
+                raise NotRegistered("this VEN is not registered (R405)")
+            reaction = self._payloads.take(state, held, message, now)
+            if reaction is None or SERVICE_OF[type(message)] is not service:
+                raise ComplianceError(f"oadr{type(message).__name__} is not for the service {service} of a VEN (R33)")
         except OadrError as error:
-            response = _error(request_id, error)
-            notes = (Note(what="report_request_refused", detail=_said(response), warning=True),)
-        answer = CreatedReport(response=response, pending_reports=_pending(state), ven_id=held.ven_id)
-        return Step(state=outbox.owe(state, Service.EI_REPORT, answer, now), notes=notes)
-
-    def _on_register_report(self, state: State, held: Registration, message: RegisterReport, now: datetime) -> Step:
-        """Take the VTN's METADATA: we ask for none of its reports (R301)."""
-        answer = RegisteredReport(response=EiResponse(request_id=message.request_id), ven_id=held.ven_id)
-        return Step(state=outbox.owe(state, Service.EI_REPORT, answer, now))
-
-    def _on_cancel_report(self, state: State, held: Registration, message: CancelReport, now: datetime) -> Step:
-        """Take oadrCancelReport: an unknown ID makes the answer 452, the others are cancelled all the same (R336)."""
-        state, unknown = reports.cancel(state, message.report_request_ids, message.report_to_follow, now)
-        response = EiResponse(request_id=message.request_id)
-        if unknown:
-            response = _error(message.request_id, InvalidId(f"reportRequestID {', '.join(unknown)} unknown (R336)"))
-        answer = CanceledReport(response=response, pending_reports=_pending(state), ven_id=held.ven_id)
-        return Step(state=outbox.owe(state, Service.EI_REPORT, answer, now))
-
-    def _on_update_report(self, state: State, held: Registration, message: UpdateReport, now: datetime) -> Step:
-        """Take data that nobody asked for: this VEN never requests reports (R304)."""
-        response = _error(message.request_id, InvalidId("this VEN asked for no such report (R304)"))
-        answer = UpdatedReport(response=response, ven_id=held.ven_id)
-        return Step(state=outbox.owe(state, Service.EI_REPORT, answer, now))
-
-    def _on_cancel_registration(
-        self, state: State, held: Registration, message: CancelPartyRegistration, now: datetime
-    ) -> Step:
-        return registration.cancelled(state, held, message, now, self._rules)
+            return Step(state=state, notes=(_refused(message, error),)), refusal(message, error, held)
+        return answered_at_once(reaction, held, message, now)
 
     # --- what the resources add ---------------------------------------------------------------------------------------
 
@@ -369,27 +357,30 @@ def _given_up(state: State, purpose: Purpose, send: Send) -> State:
     return state
 
 
-def _pending(state: State) -> tuple[str, ...]:
-    return tuple(sorted(state.requests))  # R329: everything still to be delivered
+def refusal(message: Message, error: OadrError, held: Registration | None) -> Message:
+    """Return the answer to a pushed payload that is not taken; events have no answer of their own."""
+    if type(message) not in VEN_ACCEPTS or isinstance(message, DistributeEvent):
+        response = EiResponse(
+            request_id=request_id_of(message), response_code=error.code, response_description=error.description
+        )
+        return Response(response=response, ven_id=None if held is None else held.ven_id)
+    vtn_id, ven_id = ("", None) if held is None else (held.vtn_id, held.ven_id)
+    return error_reply(message, error, vtn_id=vtn_id, ven_id=ven_id)
 
 
-def _error(request_id: str, error: OadrError) -> EiResponse:
-    return EiResponse(request_id=request_id, response_code=error.code, response_description=error.description)
-
-
-def _said(response: EiResponse) -> str:
-    return f"{response.response_code} {response.response_description or ''}".strip()
+def _refused(message: Message, error: OadrError) -> Note:
+    return Note(what="push_refused", detail=f"oadr{type(message).__name__}: {error.description}", warning=True)
 
 
 def _unexpected(sent: Message, answer: Message | None) -> Note:
     name = "nothing" if answer is None else f"oadr{type(answer).__name__}"
     response: EiResponse | None = getattr(answer, "response", None)
-    said = f" {_said(response)}" if response is not None else ""
-    return Note(what="answer_unexpected", detail=f"oadr{type(sent).__name__} answered by {name}{said}", warning=True)
+    code = f" {said(response)}" if response is not None else ""
+    return Note(what="answer_unexpected", detail=f"oadr{type(sent).__name__} answered by {name}{code}", warning=True)
 
 
 def _complaint(send: Send, response: EiResponse | None) -> tuple[Note, ...]:
     if response is None or response.ok:
         return ()
-    detail = f"oadr{type(send.message).__name__}: {_said(response)}"
+    detail = f"oadr{type(send.message).__name__}: {said(response)}"
     return (Note(what="message_refused", detail=detail, warning=True),)

@@ -6,10 +6,59 @@ Rule: plain HTTP is refused unless ``allow_insecure_http`` says so; time-outs ke
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from openadr.errors import InvalidData
+from openadr.identity import normal_fingerprint
 from openadr.tls import TlsProfile
 from runtime.settings import Section, SettingsPath
+
+
+def _fingerprints(given: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return tuple(normal_fingerprint(each) for each in given)
+    except InvalidData as error:
+        raise ValueError(error.description) from None
+
+
+class PushSettings(Section):
+    """The ``[ven.push]`` section: have the VTN push instead of polling it."""
+
+    address: str = Field(
+        description="Base address the VTN pushes to (oadrTransportAddress): https://bridge.example:8444/"
+    )
+    host: str = Field(default="0.0.0.0", description="Address to listen on")  # noqa: S104  the VTN is elsewhere
+    port: int = Field(default=8444, ge=0, le=65535, description="TCP port; 0 takes a free one")
+    cert: SettingsPath | None = Field(default=None, description="Server certificate (PEM); default: ven.cert")
+    key: SettingsPath | None = Field(default=None, description="Its private key (PEM)")
+    ca: SettingsPath | None = Field(
+        default=None, description="CA that the VTN's client certificate comes from; default: ven.ca"
+    )
+    vtn_fingerprints: tuple[str, ...] = Field(
+        default=(),
+        description="Fingerprints of the VTN's client certificates; default: any that is made out to the host of "
+        "vtn_url",
+    )
+    resync_s: float = Field(
+        default=3600.0, ge=60, description="Ask for the events so often all the same, should a push be lost"
+    )
+    max_body_bytes: int = Field(default=4_000_000, ge=10_000, description="Larger requests are refused with 413")
+    body_timeout_s: float = Field(default=20.0, gt=0, description="Time-out of receiving one request")
+    keepalive_s: float = Field(default=75.0, gt=0, description="Idle connections are closed after so long")
+
+    @field_validator("vtn_fingerprints")
+    @classmethod
+    def _normal(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _fingerprints(value)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        parts = urlsplit(self.address)
+        if parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("address must be an https:// base address")
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("cert and key go together")
+        return self
 
 
 class VenSettings(Section):
@@ -36,6 +85,35 @@ class VenSettings(Section):
     max_owed_reports: int = Field(default=1000, ge=100, description="Undelivered reports kept, oldest dropped (R510)")
     collect_timeout_s: float = Field(default=30.0, gt=0, description="Time-out of collecting the data of one report")
 
+    report_only: bool = Field(
+        default=False, description="Meter only: reports are delivered, events are neither asked for nor taken (VEN-10)"
+    )
+    clock_warn_s: float = Field(
+        default=2.0, ge=1, description="The VTN's clock differs by more: a warning in the log (its Date has whole s)"
+    )
+    clock_degraded_s: float = Field(
+        default=10.0, ge=1, description="The VTN's clock differs by more: /health says so; times of events are doubtful"
+    )
+
+    xml_signature: bool = Field(
+        default=False,
+        description="High security (R514): sign every message with key, say so at registration (oadrXmlSignature), and "
+        "read signed answers only",
+    )
+    signature_window_s: float = Field(
+        default=60.0, ge=1, le=3600, description="Time of sending may differ from the own clock by so much, either way"
+    )
+    signer_fingerprints: tuple[str, ...] = Field(
+        default=(),
+        description="Fingerprints of the certificates the VTN signs with; default: those it shows in TLS",
+    )
+    push: PushSettings | None = Field(default=None, description="Set for the push model")
+
+    @field_validator("signer_fingerprints")
+    @classmethod
+    def _normal(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _fingerprints(value)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         scheme, host = urlsplit(self.vtn_url).scheme, urlsplit(self.vtn_url).hostname
@@ -45,4 +123,11 @@ class VenSettings(Section):
             raise ValueError("vtn_url has no TLS: allow_insecure_http = true accepts that")
         if scheme == "https" and (self.ca is None or self.cert is None or self.key is None):
             raise ValueError("an https:// vtn_url needs ca, cert and key (mutual TLS)")
+        if self.xml_signature and (self.cert is None or self.key is None):
+            raise ValueError("xml_signature needs cert and key")
+        if self.xml_signature and scheme == "http" and not self.signer_fingerprints:
+            raise ValueError("xml_signature without TLS needs signer_fingerprints: the VTN shows no certificate")
+        push = self.push
+        if push is not None and ((self.cert or push.cert) is None or (self.ca or push.ca) is None):
+            raise ValueError("push needs ca, cert and key, here or in its own section")
         return self

@@ -1,14 +1,16 @@
 """The VEN's tables, for SQLite and PostgreSQL alike, and the pairs that turn a value into a row and back.
 
-Rule: what an operator may ask for is a column; whole events, requests and messages are JSON documents in the words of
-``openadr.model``. Instants are kept in UTC and read back aware.
+Rule: every key begins with the name of the VTN, '' where there is only one. What an operator may ask for is a column;
+whole events, requests and messages are JSON documents in the words of ``openadr.model``. Instants are kept in UTC and
+read back aware.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
 
 from openadr.exchange import Service
 from openadr.messages import ROOTS
@@ -29,17 +31,20 @@ metadata = MetaData()
 registration = Table(
     "ven_registration",
     metadata,
+    Column("vtn", String, primary_key=True),
     Column("id", Integer, primary_key=True),
     Column("registration_id", String, nullable=False),
     Column("ven_id", String, nullable=False),
     Column("vtn_id", String, nullable=False),
     Column("poll_s", Float),
     Column("metadata_digest", String),
+    Column("push_address", Text),
 )
 
 event = Table(
     "ven_event",
     metadata,
+    Column("vtn", String, primary_key=True),
     Column("event_id", String, primary_key=True),
     Column("modification_number", BigInteger, nullable=False),
     Column("opt_type", String, nullable=False),
@@ -53,6 +58,7 @@ event = Table(
 report_request = Table(
     "ven_report_request",
     metadata,
+    Column("vtn", String, primary_key=True),
     Column("report_request_id", String, primary_key=True),
     Column("report_specifier_id", String, nullable=False),
     Column("next_due", Instant, nullable=False),
@@ -65,6 +71,7 @@ report_request = Table(
 outbox = Table(
     "ven_outbox",
     metadata,
+    Column("vtn", String, primary_key=True),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("service", String, nullable=False),
     Column("root", String, nullable=False),
@@ -73,6 +80,23 @@ outbox = Table(
     Column("attempts", Integer, nullable=False),
     Column("broken", Integer, nullable=False),
     Column("document", Text, nullable=False),
+)
+
+nonce = Table(
+    "ven_nonce",
+    metadata,
+    Column("fingerprint", String, primary_key=True),  # of the certificate that signed
+    Column("nonce", String, primary_key=True),
+    Column("forget_after", Instant, nullable=False),
+    Index("ix_ven_nonce_forget_after", "forget_after"),
+)
+
+withdrawal = Table(
+    "ven_withdrawal",
+    metadata,
+    Column("vtn", String, primary_key=True),
+    Column("id", Integer, primary_key=True),
+    Column("at", Instant, nullable=False),
 )
 
 _ONLY = 1  # a VEN has one registration
@@ -89,6 +113,11 @@ def _read(row: Row, kind: type[T], where: str) -> T:
         raise StoredValueError(f"{where}: {error}") from error
 
 
+def withdrawal_row(value: datetime) -> Row:
+    """Return the row of the operator's wish to leave the VTN."""
+    return {"id": _ONLY, "at": value}
+
+
 def registration_row(value: Registration) -> Row:
     """Return the row of the registration."""
     return {
@@ -98,6 +127,7 @@ def registration_row(value: Registration) -> Row:
         "vtn_id": value.vtn_id,
         "poll_s": value.poll_s,
         "metadata_digest": value.metadata,
+        "push_address": value.push_address,
     }
 
 
@@ -109,6 +139,7 @@ def registration_value(row: Row) -> Registration:
         vtn_id=row["vtn_id"],
         poll_s=row["poll_s"],
         metadata=row["metadata_digest"],
+        push_address=row["push_address"],
     )
 
 

@@ -18,6 +18,8 @@ from runtime.clock import SystemClock
 from runtime.database import DatabaseError, create_engine, upgrade
 from runtime.settings import SettingsError, schema
 from vtn.app import build, listener_tls, operator_tls, program_version
+from vtn.listener import peers_of, signatures_of
+from vtn.pushtls import offers_push, push_tls
 from vtn.services.enrolment import Enrolment, enrol
 from vtn.settings import VtnSettings, load_settings
 from vtn.store import MIGRATIONS
@@ -84,7 +86,11 @@ def check_config(config: Annotated[Path, typer.Argument(help="Settings file (TOM
     settings = _settings(config)
     try:
         listener_tls(settings)
+        peers_of(settings.server)
+        signatures_of(settings.server).close()
         operator_tls(settings)
+        if offers_push(settings):
+            push_tls(settings)
     except TlsError as error:
         raise _fail(str(error)) from None
     typer.echo(f"{config}: ok")

@@ -6,27 +6,42 @@ listener opens.
 
 import asyncio
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from openadr.tls import TlsProfile, server_context
-from runtime.clock import Clock
+from runtime.clock import Clock, new_id, system_draw
 from runtime.database import create_engine, health, upgrade
 from runtime.http import Server, serve
+from runtime.intake import LINGER_S, Intake
 from runtime.logs import get_logger
 from runtime.metrics import new_registry
 from vtn.endpoints import Endpoints
-from vtn.metrics import VtnMetrics
-from vtn.operator.api import Api
+from vtn.envelopes import Envelopes
+from vtn.farewells import Farewells
+from vtn.lane import LaneServer
+from vtn.listener import listener_context, missing_kind, peers_of, signatures_of
+from vtn.metrics import PushMetrics, ReportMetrics, VtnMetrics
 from vtn.operator.app import operator_app
+from vtn.operator.handling import Handling
 from vtn.outbox import Outbox
-from vtn.settings import VtnSettings, desk_of
+from vtn.push import Pusher
+from vtn.pushline import HttpLines
+from vtn.pushtls import offers_push, push_signatures, push_tls
+from vtn.rendering import Renderer
+from vtn.replays import Replays
+from vtn.reporting import Reporting
+from vtn.retention import Retention
+from vtn.services.context import Desk
+from vtn.settings import VtnSettings, desk_of, push_policy
 from vtn.store import MIGRATIONS
 from vtn.store.store import VERSION_TABLE, Store
 
+BACKLOG = 4_096  # connections that wait to be taken: after a break of the line all VENs come back at one time
 log = get_logger(__name__)
 
 
@@ -43,23 +58,26 @@ def build(settings: VtnSettings, clock: Clock, engine: AsyncEngine | None = None
     owned = engine is None
     engine = create_engine(settings.database.url) if engine is None else engine
     store = Store(engine)
-    desk = desk_of(settings)
+    desk = replace(desk_of(settings), push=push_policy(settings) if offers_push(settings) else None)
     outbox = Outbox(store, desk)
     registry = new_registry("oadr-vtn", program_version())
+    intake = Intake(max_bytes=settings.server.max_body_bytes, timeout_s=settings.server.body_timeout_s)
     endpoints = Endpoints(
         store=store,
         desk=desk,
         clock=clock,
         memory=outbox,
         metrics=VtnMetrics(registry),
-        max_body_bytes=settings.server.max_body_bytes,
+        intake=intake,
     )
+    pusher = _pusher(settings, store, desk, clock, outbox, endpoints.replays, PushMetrics(registry))
     operator = operator_app(
-        Api(store, desk, clock, outbox.flush),
+        Handling(store, desk, clock, outbox.flush),
         token=settings.operator.token.get_secret_value(),
         checks={"database": lambda: health(engine)},
         registry=registry,
         version=program_version(),
+        facts={} if pusher is None else {"push": pusher.backlog},
     )
     return Application(
         settings=settings,
@@ -68,8 +86,56 @@ def build(settings: VtnSettings, clock: Clock, engine: AsyncEngine | None = None
         store=store,
         outbox=outbox,
         endpoints=endpoints,
+        intake=intake,
         operator=operator,
+        pusher=pusher,
+        reporting=Reporting(
+            store, desk, ReportMetrics(registry), clock.now() if settings.reports.metadata_on_start else None
+        ),
         owns_engine=owned,
+    )
+
+
+def _pusher(
+    settings: VtnSettings,
+    store: Store,
+    desk: Desk,
+    clock: Clock,
+    outbox: Outbox,
+    replays: Replays,
+    metrics: PushMetrics,
+) -> Pusher | None:
+    """Make HTTP push, ``None`` if it is not offered."""
+    if desk.push is None:
+        return None
+    push = settings.push
+    envelopes = Envelopes(
+        signatures=cache(lambda: push_signatures(settings)),
+        use_nonce=replays.use,
+        clock=clock,
+        renderer=Renderer(),
+        max_bytes=push.max_answer_bytes,
+    )
+    lines = HttpLines(
+        context=cache(lambda: push_tls(settings)),
+        addresses=desk.push.addresses,
+        timeout_s=push.timeout_s,
+        max_answer_bytes=push.max_answer_bytes,
+        encode=envelopes.encode,
+        decode=envelopes.decode,
+    )
+    return Pusher(
+        store=store,
+        desk=desk,
+        policy=desk.push,
+        clock=clock,
+        draw=system_draw,
+        lines=lines,
+        flush=outbox.write_deliveries,
+        seen=outbox.seen,
+        metrics=metrics,
+        owner=new_id("node"),
+        places=push.concurrency,
     )
 
 
@@ -83,8 +149,11 @@ class Application:
     store: Store
     outbox: Outbox
     endpoints: Endpoints
+    intake: Intake
     operator: web.Application
+    reporting: Reporting
     owns_engine: bool
+    pusher: Pusher | None = None
     port: int = 0
     operator_port: int = 0
     _runner: web.ServerRunner | None = None
@@ -95,6 +164,10 @@ class Application:
         """Migrate the database, then listen. Raises ``DatabaseError``, ``TlsError`` or ``OSError``."""
         server, operator = self.settings.server, self.settings.operator
         tls = listener_tls(self.settings)
+        self.endpoints.peers, self.endpoints.signatures = peers_of(server), signatures_of(server)
+        if self.pusher is not None:
+            push_tls(self.settings)
+            push_signatures(self.settings).close()
         await upgrade(self.engine, MIGRATIONS, version_table=VERSION_TABLE)
         await self.outbox.look_around()
         self._loops = [
@@ -102,14 +175,26 @@ class Application:
             asyncio.create_task(self.outbox.ahead(self.clock), name="ahead"),
             asyncio.create_task(self.outbox.write_on(self.clock), name="deliveries"),
             asyncio.create_task(self.outbox.keep_seen(self.clock), name="seen"),
+            asyncio.create_task(self.reporting.run(self.clock), name="reports"),
+            asyncio.create_task(Farewells(self.store).run(self.clock), name="farewells"),
+            asyncio.create_task(self.endpoints.replays.forget_on(self.clock), name="nonces"),
+            asyncio.create_task(Retention(self.store, self.settings.retention.days()).run(self.clock), name="prune"),
         ]
+        if self.pusher is not None:
+            self._loops.append(asyncio.create_task(self.pusher.run(), name="push"))
         self._operator_server = await serve(self.operator, operator.host, operator.port, operator_tls(self.settings))
         self.operator_port = self._operator_server.port
         self._runner = web.ServerRunner(
-            web.Server(self.endpoints, access_log=None, keepalive_timeout=server.keepalive_s)
+            LaneServer(
+                self.endpoints,
+                self.endpoints,
+                access_log=None,
+                keepalive_timeout=server.keepalive_s,
+                lingering_time=LINGER_S,
+            )
         )
         await self._runner.setup()
-        await web.TCPSite(self._runner, server.host, server.port, ssl_context=tls).start()
+        await web.TCPSite(self._runner, server.host, server.port, ssl_context=tls, backlog=BACKLOG).start()
         self.port = int(self._runner.addresses[0][1])
         log.info("listening", port=self.port, operator_port=self.operator_port, vtn_id=self.settings.vtn.vtn_id)
 
@@ -120,6 +205,7 @@ class Application:
         loops, self._loops = self._loops, []
         if runner is not None:
             await runner.cleanup()
+            self.intake.close()
         if server is not None:
             await server.stop()
         for loop in loops:
@@ -127,19 +213,22 @@ class Application:
         await asyncio.gather(*loops, return_exceptions=True)
         if loops:
             await self.outbox.flush()
+        self.endpoints.signatures.close()
         if self.owns_engine:
             await self.engine.dispose()
 
 
-def listener_tls(settings: VtnSettings) -> ssl.SSLContext:
-    """Return the context of the OpenADR listener. Raises ``TlsError``."""
+def listener_tls(settings: VtnSettings) -> ssl.SSLContext | None:
+    """Return the context of the OpenADR listener, ``None`` for plain HTTP behind a proxy. Raises ``TlsError``."""
     server = settings.server
-    return server_context(
-        cert_chains=[(each.cert, each.key) for each in server.certificates],
-        client_ca=server.client_ca,
-        profile=server.tls_profile,
-        on_refused=lambda reason: log.warning("handshake refused", detail=reason),
-    )
+    context = listener_context(server, lambda reason: log.warning("handshake refused", detail=reason))
+    missing = missing_kind(server.certificates)
+    if context is None:
+        log.warning("plain HTTP between proxy and listener", trusted=list(server.proxy.trusted if server.proxy else ()))
+    elif missing is not None:
+        detail = f"add {missing} certificate to server.certificates: VENs may have the other suite of R67 only"
+        log.warning("only one kind of certificate, the standard wants RSA and EC (R68)", detail=detail)
+    return context
 
 
 def operator_tls(settings: VtnSettings) -> ssl.SSLContext | None:

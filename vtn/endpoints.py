@@ -2,38 +2,50 @@
 
 Rule: what is no OpenADR message gets an HTTP status with one line of text (section 1.4); what is one gets HTTP 200
 and the normal answer, also for errors. Every answer carries the reference id of its log line and a Content-Length.
+A signed message is opened before anything looks at its content, its nonce is taken before anything acts on it, and
+its answer is signed; nothing that is remembered of unsigned messages stands in for that.
 """
 
 import zlib
+from asyncio import BaseTransport
 from collections.abc import Mapping
-from datetime import datetime
-from functools import lru_cache
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from functools import lru_cache, partial
 from typing import Protocol
 
 from aiohttp import web
+from aiohttp.http import SERVER_SOFTWARE
 from prometheus_client import Counter
 
 from openadr.errors import OadrError, WireError
 from openadr.exchange import CONTENT_TYPE, PATH, Service, check_service, error_reply_to, ven_id_of
-from openadr.identity import fingerprint
 from openadr.messages import CreatePartyRegistration, DistributeEvent, Message, Poll, RequestEvent
-from openadr.wire import decode, outline
+from openadr.wire import Outline, decode, outline
+from openadr.wire.replay import UsedNonce
 from runtime.clock import Clock
 from runtime.http import REFERENCE_HEADER
+from runtime.intake import Intake, Refusal
 from runtime.logs import get_logger, new_reference
+from vtn.lane import Way
 from vtn.metrics import VtnMetrics
+from vtn.payloads import Parcel
+from vtn.peers import Peer, Peers, TlsPeers
 from vtn.rendering import Renderer
-from vtn.services.context import Desk
+from vtn.replays import Replays
+from vtn.services.context import Desk, SignaturePolicy
 from vtn.services.dispatch import handle
 from vtn.services.polling import empty
+from vtn.signed import Opened, Signatures
 from vtn.store.store import Store
 
 PATHS: Mapping[str, Service] = {PATH.format(service=service.value): service for service in Service}
 _CONTENT_TYPES = frozenset({"application/xml", "application/xml;charset=utf-8"})
-_KNOWN_PEERS = 100_000  # certificates remembered by their bytes, about 1.5 kB each
 _KNOWN_POLLS = 50_000  # polls remembered by their bytes
 _POLL_BYTES = 2_000  # longer ones are decoded each time
 _STORED_BYTES = 6_000  # longer answers are compressed; must be below 65,536, what one stored block holds
+_UNFINISHED = frozenset({400, 408, 413})  # answered before the body came to its end: the connection is of no more use
 _GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # RFC 1952: deflate, no name, no time, unknown system
 _ZLIB_HEAD = b"\x78\x01"  # RFC 1950: deflate, 32 kB window, fastest
 log = get_logger(__name__)
@@ -42,12 +54,22 @@ log = get_logger(__name__)
 class Memory(Protocol):
     """What is remembered of VENs between their requests."""
 
-    def quiet(self, fingerprint: str, ven_id: str, now: datetime) -> bool:
-        """True if a poll is known to find nothing."""
+    def quiet(self, fingerprint: str, ven_id: str, now: datetime, *, signed: bool = False) -> bool:
+        """True if a poll is known to find nothing, and may be answered so without a signature or with it."""
         ...
 
-    async def distribute(self, fingerprint: str, request: Poll | RequestEvent, now: datetime) -> DistributeEvent | None:
+    async def registered(self, fingerprint: str, request: Poll | RequestEvent, now: datetime) -> bool:
+        """True if the holder of this certificate is registered under the venID of its request."""
+        ...
+
+    async def distribute(
+        self, fingerprint: str, request: Poll | RequestEvent, now: datetime, *, signed: bool = False
+    ) -> DistributeEvent | None:
         """Answer with events, or leave it to the services."""
+        ...
+
+    def at_once(self, fingerprint: str, request: Poll, now: datetime) -> Parcel | None:
+        """Answer an unsigned poll with events, if that needs nothing that is not in memory."""
         ...
 
     async def write_deliveries(self) -> None:
@@ -59,13 +81,14 @@ class Memory(Protocol):
         ...
 
 
-class Refusal(Exception):
-    """The request gets ``status`` and one line of text."""
+@dataclass(slots=True)
+class _Letter:
+    """A message with what its envelope says."""
 
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-        self.text = text
+    message: Message
+    peer: Peer
+    signed: bool = False
+    nonce: UsedNonce | None = None  # still to be taken
 
 
 class Endpoints:
@@ -79,16 +102,18 @@ class Endpoints:
         clock: Clock,
         memory: Memory,
         metrics: VtnMetrics,
-        max_body_bytes: int,
+        intake: Intake,
     ) -> None:
+        self.peers: Peers = TlsPeers()
+        self.signatures = Signatures(max_bytes=intake.max_bytes)
+        self.replays = Replays(store)
         self._store = store
         self._desk = desk
         self._clock = clock
         self._memory = memory
         self._metrics = metrics
-        self._max_body_bytes = max_body_bytes
+        self._intake = intake
         self._renderer = Renderer()
-        self._peers: dict[bytes, str] = {}
         self._empty: dict[tuple[str, str | None], bytes] = {}  # by venID and coding
         self._answered: dict[tuple[type[Message], int], Counter] = {}
         self._polls: dict[bytes, Poll] = {}  # a VEN's poll is the same bytes each time; decoding is pure
@@ -113,117 +138,197 @@ class Endpoints:
             headers["Content-Encoding"] = coding
         return web.Response(body=body, headers=headers)
 
+    def way(self, path: str, headers: Mapping[str, str]) -> Way | None:
+        """Return how polls with this head are answered at once; None: it is no head of a poll."""
+        if PATHS.get(path) is not Service.OADR_POLL:
+            return None
+        try:
+            _check_content(headers)
+        except Refusal:
+            return None
+        return Way(_coding(headers.get("Accept-Encoding", "")))
+
+    def sender(self, transport: BaseTransport) -> Peer | None:
+        """Return who sends all that comes on a connection."""
+        return self.peers.behind(transport)
+
+    def at_once(self, way: Way, body: bytes, sender: Peer) -> bytes | None:
+        """Answer an unsigned poll that was read before, and that finds nothing or events that memory has."""
+        poll = self._polls.get(body)
+        if poll is None:
+            return None
+        now = self._clock.now()
+        if self._memory.quiet(sender.fingerprint, poll.ven_id, now):
+            self._metrics.empty_polls.inc()
+            reference, found = new_reference(), self._nothing(poll.ven_id, way.coding)
+        else:
+            parcel = self._memory.at_once(sender.fingerprint, poll, now)
+            if parcel is None:
+                return None
+            reference, found = new_reference(), _coded(parcel.body, way.coding)
+            self._note(Poll, "oadrDistributeEvent", 200, parcel.events, sender.fingerprint, poll.ven_id)
+        self._memory.seen(sender.fingerprint, now)
+        return _http(reference, way.coding, found, _date(int(now.timestamp())))
+
     def _text(self, request: web.BaseRequest, status: int, text: str, reference: str) -> web.Response:
         self._metrics.refused.labels(str(status)).inc()
         response = web.Response(status=status, text=f"{text}\n", headers={REFERENCE_HEADER: reference})
-        if status == 413:
+        if status in _UNFINISHED:
             response.force_close()
         return response
 
     async def _answer(self, request: web.BaseRequest, coding: str | None) -> bytes:
         service = _service(request)
-        _check_content_type(request)
-        data = await self._body(request)
-        peer = self._peer(request)
+        _check_content(request.headers)
+        data = await self._intake.body(request)
         now = self._clock.now()
+        peer = self.peers.of(request, now)
         message: Message | None = self._polls.get(data) if service is Service.OADR_POLL else None
-        if message is None:
-            try:
-                message = self._decode(data, service)
-            except OadrError as error:
-                return _coded(self._meaningless(data, error, peer), coding)
-        self._memory.seen(peer, now)
-        if isinstance(message, Poll) and self._memory.quiet(peer, message.ven_id, now):
-            return self._nothing(message.ven_id, coding)
-        reply = await self._serve(message, peer, now)
-        return self._nothing(reply, coding) if isinstance(reply, str) else _coded(self._renderer.encode(reply), coding)
+        if message is not None:
+            return await self._reply(request, _Letter(message, peer), now, coding)
+        opened = await self.signatures.open(data, peer.der, now)
+        try:
+            letter = await self._decode(data, service, peer) if opened is None else _letter(opened, service, peer)
+        except OadrError as error:
+            known = await self._outline(data) if opened is None else opened.outline
+            reply = self._meaningless(known, error, peer)
+            return await self._put(request, reply, now, coding, signed=opened is not None)
+        return await self._reply(request, letter, now, coding)
 
-    def _decode(self, data: bytes, service: Service) -> Message:
-        message = decode(data, max_bytes=self._max_body_bytes)
+    async def _reply(self, request: web.BaseRequest, letter: _Letter, now: datetime, coding: str | None) -> bytes:
+        message, peer = letter.message, letter.peer.fingerprint
+        if letter.nonce is None:
+            self._memory.seen(peer, now)
+        if isinstance(message, Poll) and self._finds_nothing(letter, now):
+            await self._take_nonce(letter)
+            reply: Message | str = message.ven_id
+        else:
+            reply = await self._serve(letter, now)
+        if isinstance(reply, str):
+            self._metrics.empty_polls.inc()
+        if letter.signed:
+            self._memory.seen(peer, now)
+        elif isinstance(reply, str):
+            return self._nothing(reply, coding)
+        body = self._renderer.encode(empty(reply) if isinstance(reply, str) else reply)
+        return await self._put(request, body, now, coding, signed=letter.signed or self._promised(message))
+
+    def _promised(self, message: Message) -> bool:
+        """True if the sender says that it takes signatures: the answer to that is the first that is signed."""
+        if self.signatures.policy is SignaturePolicy.OFF:
+            return False
+        return isinstance(message, CreatePartyRegistration) and message.xml_signature
+
+    async def _put(
+        self, request: web.BaseRequest, body: bytes, now: datetime, coding: str | None, *, signed: bool
+    ) -> bytes:
+        if signed:
+            body = await self.signatures.seal(body, self.peers.tls(request), now)
+        return _coded(body, coding)
+
+    async def _outline(self, data: bytes) -> Outline:
+        return await self._intake.aside(partial(outline, max_bytes=self._intake.max_bytes), data)
+
+    async def _decode(self, data: bytes, service: Service, peer: Peer) -> _Letter:
+        message = await self._intake.aside(partial(decode, max_bytes=self._intake.max_bytes), data)
         check_service(type(message), service)
         if isinstance(message, Poll) and len(data) <= _POLL_BYTES:
             if len(self._polls) >= _KNOWN_POLLS:
                 self._polls.clear()
             self._polls[data] = message
-        return message
+        return _Letter(message, peer)
 
-    def _meaningless(self, data: bytes, error: OadrError, peer: str) -> bytes:
+    def _meaningless(self, known: Outline, error: OadrError, peer: Peer) -> bytes:
         """Answer a message that the schema lets pass and that has no meaning, or none on this path."""
-        known = outline(data, max_bytes=self._max_body_bytes)
         reply = error_reply_to(
             known.kind, error, request_id=known.request_id, vtn_id=self._desk.vtn_id, opt_id=known.opt_id
         )
-        self._log(known.kind, reply, peer, known.ven_id)
+        self._log(known.kind, reply, peer.fingerprint, known.ven_id)
         return self._renderer.encode(reply)
 
+    def _finds_nothing(self, letter: _Letter, now: datetime) -> bool:
+        """True if this is a poll for which memory knows that nothing waits."""
+        message = letter.message
+        return isinstance(message, Poll) and self._memory.quiet(
+            letter.peer.fingerprint, message.ven_id, now, signed=letter.signed
+        )
+
+    async def _take_nonce(self, letter: _Letter) -> None:
+        if letter.nonce is not None:
+            await self.replays.use(letter.nonce)
+            letter.nonce = None
+
     def _nothing(self, ven_id: str, coding: str | None) -> bytes:
-        self._metrics.empty_polls.inc()
         body = self._empty.get((ven_id, coding))
         if body is None:
             body = self._empty[ven_id, coding] = _coded(self._renderer.encode(empty(ven_id)), coding, small=True)
         return body
 
-    async def _serve(self, message: Message, peer: str, now: datetime) -> Message | str:
+    async def _serve(self, letter: _Letter, now: datetime) -> Message | str:
         """Return the reply, or the venID of a VEN for which nothing waits."""
+        message, peer, signed = letter.message, letter.peer.fingerprint, letter.signed
         reply: Message | None = None
         if isinstance(message, Poll | RequestEvent):
-            reply = await self._memory.distribute(peer, message, now)
-            if reply is None and isinstance(message, Poll) and self._memory.quiet(peer, message.ven_id, now):
-                return message.ven_id
+            if letter.nonce is not None and await self._memory.registered(peer, message, now):
+                await self._take_nonce(letter)  # what memory answers acts without a transaction
+            if letter.nonce is None:
+                reply = await self._memory.distribute(peer, message, now, signed=signed)
+                if reply is None and self._finds_nothing(letter, now):
+                    return message.ven_id
         elif isinstance(message, CreatePartyRegistration):
             await self._memory.write_deliveries()  # a new registration makes events due again: in this order
         if reply is None:
-            reply = await handle(self._store, message, peer, now, self._desk)
+            reply = await handle(
+                self._store,
+                message,
+                peer,
+                now,
+                self._desk,
+                signed=signed,
+                nonce=letter.nonce,
+                certificate=letter.peer.der,
+            )
         self._log(type(message), reply, peer, ven_id_of(message))
         return reply
 
     def _log(self, kind: type[Message], reply: Message, peer: str, ven_id: str | None) -> None:
         response = getattr(reply, "response", None)
         code = 200 if response is None else int(response.response_code)
+        name = f"oadr{type(reply).__name__}"
+        events = len(reply.events) if isinstance(reply, DistributeEvent) else None
+        detail = None if response is None else response.response_description
+        self._note(kind, name, code, events, peer, ven_id, detail)
+
+    def _note(
+        self,
+        kind: type[Message],
+        reply: str,
+        code: int,
+        events: int | None,
+        peer: str,
+        ven_id: str | None,
+        detail: str | None = None,
+    ) -> None:
         counter = self._answered.get((kind, code))
         if counter is None:
             counter = self._answered[kind, code] = self._metrics.answered.labels(kind.__name__, str(code))
         counter.inc()
-        facts = {"request": f"oadr{kind.__name__}", "reply": f"oadr{type(reply).__name__}", "code": code}
-        if isinstance(reply, DistributeEvent):
-            facts["events"] = len(reply.events)
+        facts: dict[str, object] = {"request": f"oadr{kind.__name__}", "reply": reply, "code": code}
+        if events is not None:
+            facts["events"] = events
         if 200 <= code < 300:
             log.info("answered", **facts, ven_id=ven_id, fingerprint=peer)
         else:
-            detail = None if response is None else response.response_description
             log.warning("answered with an error", **facts, ven_id=ven_id, fingerprint=peer, detail=detail)
 
-    def _peer(self, request: web.BaseRequest) -> str:
-        """Return the fingerprint of the client's certificate, '' without one (then no VEN matches)."""
-        transport = request.transport
-        tls = None if transport is None else transport.get_extra_info("ssl_object")
-        der = None if tls is None else tls.getpeercert(binary_form=True)
-        if der is None:
-            return ""
-        known = self._peers.get(der)
-        if known is None:
-            if len(self._peers) >= _KNOWN_PEERS:
-                self._peers.clear()
-            known = self._peers[der] = fingerprint(der)
-        return known
 
-    async def _body(self, request: web.BaseRequest) -> bytes:
-        limit = self._max_body_bytes
-        if (request.content_length or 0) > limit:
-            raise Refusal(413, f"the body exceeds {limit} bytes")
-        if request.content.is_eof():  # came with the headers, as a poll does; without a length it may still be too long
-            data = request.content.read_nowait(-1)
-            if len(data) > limit:
-                raise Refusal(413, f"the body exceeds {limit} bytes")
-            return data
-        parts: list[bytes] = []
-        size = 0
-        while chunk := await request.content.readany():
-            parts.append(chunk)
-            size += len(chunk)
-            if size > limit:
-                raise Refusal(413, f"the body exceeds {limit} bytes")
-        return b"".join(parts)
+def _letter(opened: Opened, service: Service, peer: Peer) -> _Letter:
+    """Return a signed message. Raises ``OadrError`` if it has no meaning, or none on this path."""
+    if opened.message is None:
+        assert opened.error is not None  # noqa: S101  one of the two is there
+        raise opened.error
+    check_service(type(opened.message), service)
+    return _Letter(opened.message, peer, signed=True, nonce=opened.nonce)
 
 
 def _service(request: web.BaseRequest) -> Service:
@@ -235,11 +340,11 @@ def _service(request: web.BaseRequest) -> Service:
     return service
 
 
-def _check_content_type(request: web.BaseRequest) -> None:
-    given = request.headers.get("Content-Type", "")
+def _check_content(headers: Mapping[str, str]) -> None:
+    given = headers.get("Content-Type", "")
     if given != CONTENT_TYPE and given.lower().replace(" ", "").replace('"', "") not in _CONTENT_TYPES:
         raise Refusal(406, "Content-Type must be application/xml, in UTF-8")
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    if headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Refusal(406, "Content-Encoding is not understood on requests")
 
 
@@ -256,6 +361,23 @@ def _coding(accepted: str) -> str | None:
         if q is not None and q.rstrip("0.") != "q=":
             return coding
     return None
+
+
+def _http(reference: str, coding: str | None, body: bytes, date: bytes) -> bytes:
+    """Write a whole answer, with the headers that the long way writes."""
+    encoding = "" if coding is None else f"Content-Encoding: {coding}\r\n"
+    head = (
+        f"HTTP/1.1 200 OK\r\n{REFERENCE_HEADER}: {reference}\r\nContent-Type: {CONTENT_TYPE}\r\n{encoding}"
+        f"Content-Length: {len(body)}\r\n"
+    )
+    return b"%b%b%b" % (head.encode(), date, body)
+
+
+@lru_cache(maxsize=2)
+def _date(second: int) -> bytes:
+    """Return the last headers of an answer, which change once a second."""
+    date = format_datetime(datetime.fromtimestamp(second, UTC), usegmt=True)
+    return f"Date: {date}\r\nServer: {SERVER_SOFTWARE}\r\n\r\n".encode()
 
 
 def _coded(body: bytes, coding: str | None, *, small: bool = False) -> bytes:

@@ -2,9 +2,10 @@
 life.
 
 Rule: the database decides, this only remembers. What is remembered of a VEN is dropped by every commit that touches
-it; what other processes change shows in the change counter, read every second. VENs are read together: those that ask
-while a reading runs share the next one, and those that were dropped come along before they ask. A hand-out is written
-within half a second; one lost with the process is repeated, which VENs must bear anyway.
+it, but for one that only gives it new events: these are added. What other processes change shows in the change counter,
+read every second. VENs are read together: those that ask while a reading runs share the next one, and those that were
+dropped come along before they ask. A hand-out is written within half a second; one lost with the process is repeated,
+which VENs must bear anyway.
 """
 
 import asyncio
@@ -14,15 +15,13 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from openadr.messages import DistributeEvent, Poll, RequestEvent
-from openadr.model import Event
-from openadr.timeline import next_change
 from runtime.logs import get_logger
-from vtn.services.context import Desk
-from vtn.services.events import addressed, after, fresh, hand_out, stamped
+from vtn.payloads import Parcel, Payloads
+from vtn.services.context import Desk, SignaturePolicy
+from vtn.services.events import after, hand_out, handout, joined
 from vtn.services.polling import Turn, Waiting, look, quiet_until, repeats, turn
-from vtn.store.decoded import Version
-from vtn.store.rows import Assignment, Delivery
-from vtn.store.store import Store
+from vtn.store.rows import Assignment, Delivery, Handout
+from vtn.store.store import Gifts, Store
 
 WATCH_S = 1.0  # how late another process may learn of an event; a tenth of the usual poll interval
 FLUSH_S = 0.5  # how old an unwritten hand-out may be
@@ -31,7 +30,6 @@ AHEAD_S = 0.05  # how long VENs are gathered before they are read ahead; far les
 FRESH = timedelta(seconds=2)  # after this an answer may have reached another process: read again before repeating
 TOGETHER = 200  # VENs in one set of queries: the loop stands still for about 5 ms
 REMEMBERED = 100_000  # VENs, about 2 kB each with an event
-SETS = 1_000  # different sets of events that VENs have at one time
 log = get_logger(__name__)
 
 
@@ -47,47 +45,48 @@ class Sleeper(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Stamped:
-    """Events as made at ``since`` but for their targets, the same until a status changes."""
-
-    events: tuple[Event, ...]
-    since: datetime
-    until: datetime | None
-
-    def holds(self, now: datetime) -> bool:
-        """True while it is still what would be made at ``now``."""
-        return self.since <= now and (self.until is None or now < self.until)
-
-
-class _Payloads:
-    """Payloads for VENs; those that have the same events share all but the targets."""
-
-    def __init__(self) -> None:
-        self._stamped: dict[tuple[Version, ...], _Stamped] = {}
-
-    def __call__(self, assignments: tuple[Assignment, ...], now: datetime) -> tuple[Event, ...]:
-        """Return the payload of the VEN with these events."""
-        due = fresh(assignments, now)
-        key = tuple((each.stored.event_id, each.stored.modification_number, each.stored.modified_at) for each in due)
-        known = self._stamped.get(key)
-        if known is None or not known.holds(now):
-            events = stamped(tuple(each.stored for each in due), now)
-            known = _Stamped(events, now, next_change(events, now))
-            if len(self._stamped) >= SETS:
-                self._stamped.clear()
-            self._stamped[key] = known
-        return addressed(known.events, due)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
-    """A registered VEN and what waits for it, as read at ``read_at``."""
+    """A registered VEN and what waits for it, as read at ``read_at``; since then it was handed and given something."""
 
     ven_id: str
+    signs: bool  # every message of it has to be signed
     waiting: Waiting
     read_at: datetime
     quiet_until: datetime | None  # nothing is due before; None: not before something changes
+    handed: Handout | None = None  # of what waits
+    gifts: tuple[Assignment, ...] = ()  # new events
+
+    def whole(self) -> "_Known":
+        """Return it with everything put in its place; that is put off because mostly it is never needed."""
+        if self.handed is None and not self.gifts:
+            return self
+        assignments = self.waiting.assignments
+        if self.handed is not None:
+            assignments = after(assignments, self.handed.deliveries)
+        if self.gifts:
+            assignments = joined(assignments, self.gifts)
+        waits = self.waiting
+        return _Known(
+            ven_id=self.ven_id,
+            signs=self.signs,
+            waiting=Waiting(
+                assignments=assignments, queue_due=waits.queue_due, greeting=waits.greeting, closing=waits.closing
+            ),
+            read_at=self.read_at,
+            quiet_until=self.quiet_until,
+        )
+
+    def having(self, handed: Handout) -> "_Known":
+        """Return it with what was handed out just now."""
+        return _Known(
+            ven_id=self.ven_id,
+            signs=self.signs,
+            waiting=self.waiting,
+            read_at=self.read_at,
+            quiet_until=_quiet_after(self.waiting, handed),
+            handed=handed,
+        )
 
 
 class _Reading:
@@ -120,12 +119,12 @@ class Outbox:
         self._one_reading = asyncio.Lock()
         self._dropped: dict[str, None] = {}  # fingerprints of VENs that will ask again
         self._to_read_ahead = asyncio.Event()
-        self._payloads = _Payloads()
-        self._unwritten: list[Delivery] = []
+        self._payloads = Payloads(current_value=desk.current_value)
+        self._unwritten: list[Delivery | Handout] = []
         self._writing = asyncio.Lock()  # who reads after writing must not read in the middle of it
         self._seen: dict[str, datetime] = {}  # by fingerprint
         self._foreign: int | None = None
-        store.listen(self.forget)
+        store.listen(self.forget, self.give)
 
     def __len__(self) -> int:
         """Return how many VENs are remembered."""
@@ -142,6 +141,24 @@ class Outbox:
         if self._dropped:
             self._to_read_ahead.set()
 
+    def give(self, gifts: Gifts) -> None:
+        """Add the new events of VENs to what is remembered of them, instead of reading them again."""
+        if not self._alone:  # what others have changed meanwhile has to be read anyway
+            self.forget(frozenset(gifts))
+            return
+        if self._running is not None:
+            self._running.outdated |= gifts.keys()
+        for ven_id, new in gifts.items():
+            fingerprint = self._fingerprints.get(ven_id)
+            known = None if fingerprint is None else self._known.get(fingerprint)
+            if fingerprint is None or known is None:
+                continue
+            quiet = known.quiet_until
+            if not known.waiting.closing:
+                dues = (quiet, *(each.state.due for each in new))
+                quiet = min((each for each in dues if each is not None), default=None)
+            self._known[fingerprint] = replace(known, gifts=(*known.gifts, *new), quiet_until=quiet)
+
     def _forget_all(self) -> None:
         if self._running is not None:
             self._running.void = True
@@ -149,17 +166,23 @@ class Outbox:
         self._fingerprints.clear()
         self._dropped.clear()
 
-    def quiet(self, fingerprint: str, ven_id: str, now: datetime) -> bool:
+    def quiet(self, fingerprint: str, ven_id: str, now: datetime, *, signed: bool = False) -> bool:
         """True if this VEN is known to be registered and to have nothing waiting: its poll is answered at once."""
         known = self._known.get(fingerprint)
-        if known is None or known.ven_id != ven_id:
+        if known is None or known.ven_id != ven_id or (known.signs and not signed):
             return False
         return known.quiet_until is None or now < known.quiet_until
 
-    async def distribute(self, fingerprint: str, request: Poll | RequestEvent, now: datetime) -> DistributeEvent | None:
+    async def registered(self, fingerprint: str, request: Poll | RequestEvent, now: datetime) -> bool:
+        """True if the holder of this certificate is registered under the venID of its request."""
+        return await self._recall(fingerprint, request, now) is not None
+
+    async def distribute(
+        self, fingerprint: str, request: Poll | RequestEvent, now: datetime, *, signed: bool = False
+    ) -> DistributeEvent | None:
         """Answer with events from memory; ``None``: the services must answer (or, see ``quiet``, nothing waits)."""
         known = await self._recall(fingerprint, request, now)
-        if known is None:
+        if known is None or (known.signs and not signed):
             return None
         reply_to, reply_limit = "", None
         if isinstance(request, RequestEvent):
@@ -169,23 +192,50 @@ class Outbox:
             if whose is not Turn.EVENTS:
                 if whose is not Turn.NOTHING:
                     await self.write_deliveries()  # the services see only what is written
+                elif not self.quiet(fingerprint, known.ven_id, now, signed=signed):
+                    self.forget(frozenset({known.ven_id}))  # only what is over by now was due
                 return None
         assignments = known.waiting.assignments
         events = self._payloads(assignments, now)
         reply, made = hand_out(assignments, events, now, self._desk, reply_to=reply_to, reply_limit=reply_limit)
-        if made:
-            self._unwritten += made
-            if self._running is not None:
-                self._running.outdated.add(known.ven_id)  # it may have begun before this
-            if self._known.get(fingerprint) is known:
-                waiting = replace(known.waiting, assignments=after(assignments, made))
-                self._known[fingerprint] = _Known(
-                    ven_id=known.ven_id, waiting=waiting, read_at=known.read_at, quiet_until=quiet_until(waiting)
-                )
+        self._made(fingerprint, known, made)
         return reply
+
+    def at_once(self, fingerprint: str, request: Poll, now: datetime) -> Parcel | None:
+        """Answer an unsigned poll with events, if that needs nothing that is not in memory."""
+        known = self._known.get(fingerprint)
+        if known is None or known.ven_id != request.ven_id or known.signs:
+            return None
+        known = self._known[fingerprint] = known.whole()
+        if not self._current(known, request, now) or turn(known.waiting, now) is not Turn.EVENTS:
+            return None
+        payload, due = self._payloads.shared(known.waiting.assignments, now)
+        request_id = self._desk.new_id("req")
+        made = handout(due, request_id, now, self._desk.events)
+        if made is not None:
+            self._note(known, made)
+            self._known[fingerprint] = known.having(made)
+        return Parcel(payload.around(due, request_id, self._desk.vtn_id), len(payload.events))
+
+    def _note(self, known: _Known, *made: Delivery | Handout) -> None:
+        """Note what was handed out to a VEN."""
+        self._unwritten += made
+        if self._running is not None:
+            self._running.outdated.add(known.ven_id)  # it may have begun before this
+
+    def _made(self, fingerprint: str, known: _Known, made: tuple[Delivery, ...]) -> None:
+        """Note what was handed out to a VEN event by event, and remember it."""
+        if not made:
+            return
+        self._note(known, *made)
+        if self._known.get(fingerprint) is known:
+            waiting = replace(known.waiting, assignments=after(known.waiting.assignments, made))
+            self._known[fingerprint] = replace(known, waiting=waiting, quiet_until=quiet_until(waiting))
 
     async def _recall(self, fingerprint: str, request: Poll | RequestEvent, now: datetime) -> _Known | None:
         known = self._known.get(fingerprint)
+        if known is not None:
+            known = self._known[fingerprint] = known.whole()
         if known is None or known.ven_id != request.ven_id or not self._current(known, request, now):
             reading = self._running
             if reading is None or not reading.serves(fingerprint, request.ven_id):
@@ -193,12 +243,18 @@ class Outbox:
                 reading.fingerprints[fingerprint] = None
             assert reading.task is not None  # noqa: S101  set where it is made
             read = (await asyncio.shield(reading.task)).get(fingerprint)
-            known = self._known.get(fingerprint, read)  # the same VEN may have been handed events since
+            known = self._known.get(fingerprint)  # the same VEN may have been handed or given events since
+            if known is None:
+                known = read
+            else:
+                known = self._known[fingerprint] = known.whole()
+            if known is not None and fingerprint in self._known:
+                known = self._known[fingerprint] = known.whole()
         return None if known is None or known.ven_id != request.ven_id else known
 
     def _current(self, known: _Known, request: Poll | RequestEvent, now: datetime) -> bool:
         """True if a reply may be made from memory: it is fresh, or a first hand-out that nobody else can have made."""
-        if now - known.read_at < FRESH:
+        if timedelta(0) <= now - known.read_at < FRESH:  # a clock that was set back says nothing
             return True
         return self._alone and isinstance(request, Poll) and not repeats(known.waiting, now)
 
@@ -233,12 +289,16 @@ class Outbox:
         found: dict[str, _Known] = {}
         async with self._store.read() as tx:
             for start in range(0, len(fingerprints), TOGETHER):
-                ven_ids = await tx.vens.registered(fingerprints[start : start + TOGETHER])
-                waiting = await look(tx, tuple(ven_ids.values()), now)
-                for fingerprint, ven_id in ven_ids.items():
+                registered = await tx.vens.registered(fingerprints[start : start + TOGETHER])
+                waiting = await look(tx, tuple(ven_id for ven_id, _ in registered.values()), now)
+                for fingerprint, (ven_id, xml_signature) in registered.items():
                     waits = waiting[ven_id]
                     found[fingerprint] = _Known(
-                        ven_id=ven_id, waiting=waits, read_at=now, quiet_until=quiet_until(waits)
+                        ven_id=ven_id,
+                        signs=xml_signature and self._desk.signatures is not SignaturePolicy.OFF,
+                        waiting=waits,
+                        read_at=now,
+                        quiet_until=quiet_until(waits),
                     )
         return found
 
@@ -315,6 +375,14 @@ class Outbox:
     async def keep_seen(self, clock: Sleeper) -> None:
         """Write signs of life for ever."""
         await _every(SEEN_S, clock, self.write_seen)
+
+
+def _quiet_after(waiting: Waiting, made: Handout) -> datetime | None:
+    """Return ``quiet_until`` as it is once this payload is handed out."""
+    due = {event_id: due_at for event_id, _, due_at in made.events}
+    states = (each.state for each in waiting.assignments)
+    dues = [due.get(each.event_id, each.due) for each in states]
+    return min((each for each in (*dues, waiting.queue_due) if each is not None), default=None)
 
 
 async def _every(seconds: float, clock: Sleeper, action: Callable[[], Awaitable[None]]) -> None:

@@ -1,4 +1,4 @@
-"""Messages to bytes, with each event rendered once per version and status for all the VENs that have it.
+"""Messages to bytes, with each event rendered once per version, status and part for all the VENs that have it.
 
 Rule: joining rendered parts gives the same message as encoding the whole; the cache is bounded and never wrong, only
 smaller or larger.
@@ -11,7 +11,7 @@ from openadr.model import Event, EventStatus
 from openadr.wire import EventFrame, encode, encode_frame, join_distribute
 
 CACHED_EVENTS = 5_000  # about 2 kB each
-_Key = tuple[str, int, EventStatus]
+_Key = tuple[str, int, EventStatus, tuple[tuple[str, float | None], ...], bool]
 
 
 class Renderer:
@@ -35,7 +35,14 @@ class Renderer:
 
     def _frame(self, event: Event) -> EventFrame:
         described = event.descriptor
-        key = (described.event_id, described.modification_number, described.event_status)
+        shown = tuple((each.signal_id, each.current_value) for each in event.signals)
+        key = (
+            described.event_id,
+            described.modification_number,
+            described.event_status,
+            shown,
+            event.baseline is None,
+        )
         known = self._frames.get(key)
         if known is None:
             known = self._frames[key] = encode_frame(event)

@@ -1,4 +1,8 @@
-"""openleadr as the VTN to compare with: mutual TLS, many VENs, its own queue; SIGUSR1 publishes one event."""
+"""openleadr as the VTN to compare with: mutual TLS, many VENs, its own queue.
+
+SIGUSR1 publishes one event for each VEN, SIGUSR2 forgets all events. It takes every report it is offered and gives the
+data to a callback that does nothing.
+"""
 
 import asyncio
 import json
@@ -38,8 +42,27 @@ async def main() -> None:
         http_key=config["key"],
         http_ca_file=config["ca"],
         ven_lookup=ven_lookup,
-        verify_message_signatures=False,
+        verify_message_signatures="sign" in config,
+        cert=config.get("sign"),
+        key=config["key"] if "sign" in config else None,
     )
+
+    async def register_report(
+        ven_id: str,
+        resource_id: Any,
+        measurement: str,
+        unit: Any,
+        scale: Any,
+        min_sampling_interval: timedelta,
+        max_sampling_interval: timedelta,
+    ) -> Any:
+        """Ask for every data point."""
+        return data, min_sampling_interval
+
+    async def data(values: list[tuple[datetime, float]]) -> None:
+        """Take data."""
+
+    server.add_handler("on_register_report", register_report)
 
     def publish() -> None:
         start = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
@@ -54,6 +77,7 @@ async def main() -> None:
             )
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, publish)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR2, server.events.clear)
     await server.run()
     await asyncio.Event().wait()
 

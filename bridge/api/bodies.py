@@ -11,8 +11,9 @@ import msgspec
 from bridge.arbiter import Effective, Override
 from bridge.resources import Resource
 from bridge.store import Installed, OptTold, Outcome
-from bridge.target import ChargerStatus
+from bridge.target import ChargerStatus, ForeignLimit
 
+PREFIX = "/api/v1"
 _WHOLE = {"id": "ID", "ids": "IDs", "a": "A", "w": "W", "wh": "Wh", "kw": "kW"}
 MAX_OVERRIDE_MINUTES = 1440  # a day: what lasts longer is a matter of enrolment, not of overriding
 
@@ -49,10 +50,15 @@ class ChargerBody(Body, frozen=True):
 
     charger_id: str
     resource_id: str
+    type: str
     groups: tuple[str, ...]
+    site: str | None
+    feeder: str | None
+    scenario: str | None
     phases: int
     max_a: float
     connected: bool
+    unresponsive: bool
     protocol: str | None
     vendor: str
     model: str
@@ -64,6 +70,7 @@ class ChargerBody(Body, frozen=True):
     limit_a: float | None
     limit_source: str
     limit_reason: str
+    foreign_limits: tuple[ForeignLimit, ...]
     manual_override: bool
     outcomes: tuple[EventOutcome, ...]
 
@@ -87,6 +94,7 @@ class LimitBody(Body, frozen=True):
     resource_id: str
     limit_a: float | None
     source: str
+    category: str
     reason: str
     event_id: str | None
     until: datetime | None
@@ -112,6 +120,8 @@ class OutcomeBody(Body, frozen=True):
     limit_a: float | None
     effective_start: datetime
     effective_end: datetime | None
+    scheduled_start: datetime | None
+    scheduled_end: datetime | None
     accepted_at: datetime | None
     applied_at: datetime | None
     verified_at: datetime | None
@@ -173,10 +183,15 @@ def charger_body(
     return ChargerBody(
         charger_id=resource.charger,
         resource_id=resource.resource_id,
+        type=resource.kind.value,
         groups=resource.groups,
+        site=resource.site,
+        feeder=resource.feeder,
+        scenario=None if resource.scenario is None else resource.scenario.value,
         phases=resource.phases,
         max_a=resource.max_a,
         connected=status.connected,
+        unresponsive=status.unresponsive,
         protocol=status.protocol,
         vendor=status.vendor,
         model=status.model,
@@ -190,6 +205,7 @@ def charger_body(
         limit_a=effective.limit_a,
         limit_source=effective.source,
         limit_reason=effective.reason,
+        foreign_limits=status.foreign,
         manual_override=manual_override,
         outcomes=tuple(
             EventOutcome(event_id=each.event_id, state=each.state.value, reason=each.reason) for each in outcomes
@@ -206,6 +222,7 @@ def limit_body(
         resource_id=resource.resource_id,
         limit_a=effective.limit_a,
         source=effective.source,
+        category=effective.category,
         reason=effective.reason,
         event_id=effective.event_id,
         until=effective.end,
@@ -242,6 +259,8 @@ def outcome_body(outcome: Outcome, told: OptTold | None, kw_during: float | None
         limit_a=outcome.limit_a,
         effective_start=outcome.effective_start,
         effective_end=outcome.effective_end,
+        scheduled_start=outcome.scheduled_start,
+        scheduled_end=outcome.scheduled_end,
         accepted_at=outcome.accepted_at,
         applied_at=outcome.applied_at,
         verified_at=outcome.verified_at,

@@ -8,10 +8,25 @@ from typing import Any
 
 import msgspec
 
-from bridge.api.bodies import ChargerBody, LimitBody, OutcomeBody, OverrideBody, OverrideRequest, ProblemBody
+from bridge.api.arbitration_bodies import AheadBody, AheadRequest, LedgerBody, NoteBody, StandingBody, StandingRequest
+from bridge.api.bodies import PREFIX, ChargerBody, LimitBody, OutcomeBody, OverrideBody, OverrideRequest, ProblemBody
+from bridge.api.upstream import VtnBody
 
-_BODIES = (ChargerBody, LimitBody, OutcomeBody, OverrideBody, OverrideRequest, ProblemBody)
-PREFIX = "/api/v1"
+_BODIES = (
+    ChargerBody,
+    LimitBody,
+    OutcomeBody,
+    OverrideBody,
+    OverrideRequest,
+    ProblemBody,
+    StandingBody,
+    StandingRequest,
+    AheadBody,
+    AheadRequest,
+    LedgerBody,
+    NoteBody,
+    VtnBody,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +83,83 @@ OPERATIONS = (
         path="/overrides/{id}",
         summary="End an override; the event counts again",
         answers={204: None, 404: ProblemBody},
+    ),
+    Operation(
+        method="get",
+        path="/standing",
+        summary="Standing limits that operators set, in force or to come",
+        answers={200: list[StandingBody]},
+    ),
+    Operation(
+        method="post",
+        path="/standing",
+        summary="Set a limit on a resource or a group that is no event's; holds over restarts",
+        body=StandingRequest,
+        answers={201: StandingBody, 400: ProblemBody, 404: ProblemBody},
+    ),
+    Operation(
+        method="delete",
+        path="/standing/{id}",
+        summary="Take a standing limit back",
+        answers={204: None, 404: ProblemBody},
+    ),
+    *(
+        operation
+        for path, what in (
+            ("/opt-schedules", "opt schedule: out of every event that may be left, told upstream by oadrCreateOpt"),
+            ("/suspensions", "suspension: limits cleared, then nothing sent; telemetry goes on"),
+        )
+        for operation in (
+            Operation(method="get", path=path, summary=f"Every {what}", answers={200: list[AheadBody]}),
+            Operation(
+                method="post",
+                path=path,
+                summary=f"Make an {what}" if what.startswith("o") else f"Make a {what}",
+                body=AheadRequest,
+                answers={201: AheadBody, 400: ProblemBody, 404: ProblemBody, 409: ProblemBody},
+            ),
+            Operation(method="delete", path=f"{path}/{{id}}", summary="End it", answers={204: None, 404: ProblemBody}),
+        )
+    ),
+    Operation(
+        method="get",
+        path="/ledger",
+        summary="Who contracted, asked, allowed and drew what in each interval of each event; JSON or CSV",
+        answers={200: list[LedgerBody], 400: ProblemBody},
+        query=(
+            ("eventID", "Only this event's"),
+            ("limit", "Rows a page, 1 to 10000; 1000 if absent"),
+            ("cursor", "From the Link header (rel=next) of the page before"),
+            ("format", "csv for CSV, as Accept: text/csv"),
+        ),
+    ),
+    Operation(
+        method="get",
+        path="/vtn",
+        summary="How the bridge stands with its VTN: registered, heard when, clock, what is still owed",
+        answers={200: VtnBody, 404: ProblemBody},
+        query=(("name", "Which VTN of [[vtns]]; without it the one of [ven]"),),
+    ),
+    Operation(
+        method="put",
+        path="/vtn/registration",
+        summary="Register with the VTN again after leaving it",
+        answers={200: VtnBody, 404: ProblemBody},
+        query=(("name", "Which VTN of [[vtns]]; without it the one of [ven]"),),
+    ),
+    Operation(
+        method="delete",
+        path="/vtn/registration",
+        summary="Leave the VTN for good: the registration is cancelled, its events end, nothing is sent until PUT",
+        answers={200: VtnBody, 404: ProblemBody},
+        query=(("name", "Which VTN of [[vtns]]; without it the one of [ven]"),),
+    ),
+    Operation(
+        method="get",
+        path="/limits/history",
+        summary="Why a resource was limited: every change of its effective limit, newest first",
+        answers={200: list[NoteBody], 400: ProblemBody, 404: ProblemBody},
+        query=(("resourceID", "Which resource"), ("limit", "Rows, 1 to 10000; 1000 if absent")),
     ),
 )
 

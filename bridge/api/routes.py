@@ -4,6 +4,7 @@ Rule: a route reads, checks and copies; decisions are made in the core. What is 
 """
 
 import base64
+from collections.abc import Mapping
 from datetime import timedelta
 from urllib.parse import urlencode
 
@@ -12,7 +13,10 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from bridge.api import bodies
-from bridge.api.openapi import PREFIX, document
+from bridge.api.arbitration import ArbitrationApi
+from bridge.api.bodies import PREFIX
+from bridge.api.openapi import document
+from bridge.api.upstream import UpstreamApi, Ven
 from bridge.overrides import OverrideRefused, UnknownEvent
 from bridge.resources import Resource
 from bridge.store import BridgeStore, Outcome
@@ -32,10 +36,19 @@ class Api:
     """Handlers; one instance a process."""
 
     def __init__(
-        self, *, supervisor: Supervisor, target: LimitTarget, store: BridgeStore, clock: Clock, version: str
+        self,
+        *,
+        supervisor: Supervisor,
+        target: LimitTarget,
+        store: BridgeStore,
+        clock: Clock,
+        version: str,
+        vens: Mapping[str, Ven],
     ) -> None:
         self._supervisor, self._target, self._store, self._clock = supervisor, target, store, clock
         self._document = document(version)
+        self._upstream = UpstreamApi(vens)
+        self._arbitration = ArbitrationApi(supervisor=supervisor, store=store, clock=clock)
         self._by_charger = {each.charger: each for each in supervisor.resources.values()}
 
     def routes(self) -> list[web.RouteDef]:
@@ -47,6 +60,8 @@ class Api:
             web.get(f"{PREFIX}/overrides", self.overrides),
             web.post(f"{PREFIX}/overrides", self.create_override),
             web.delete(f"{PREFIX}/overrides/{{id}}", self.delete_override),
+            *self._arbitration.routes(),
+            *self._upstream.routes(),
             web.get("/openapi.json", self.openapi),
         ]
 

@@ -9,17 +9,21 @@ and in ``profile``.
 import asyncio
 import ssl
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Literal
 
 from aiohttp import WSCloseCode, WSMsgType, web
 from prometheus_client import CollectorRegistry
 
-from bridge.ocpp import commands
+from bridge.ocpp import audit, commands, commission
 from bridge.ocpp.commands import Installed, Reply
+from bridge.ocpp.deadline import Deadline
 from bridge.ocpp.door import Refusal, admit
 from bridge.ocpp.frames import Version
 from bridge.ocpp.link import Link
 from bridge.ocpp.metrics import OcppMetrics
+from bridge.ocpp.readback import ReadBack
 from bridge.ocpp.rpc import RpcConnection
 from bridge.ocpp.settings import ChargerConfig, OcppSettings
 from bridge.ocpp.station import Station
@@ -30,6 +34,7 @@ from runtime.logs import get_logger
 
 _log = get_logger(__name__)
 _START_RETRIES_S = (2.0, 10.0)  # some chargers refuse a TxProfile until their session is fully under way
+_AGAIN = timedelta(seconds=60)  # a part of a schedule that was not taken is sent again so much later
 _CLOSE_S = 2.0  # how long the other side may take to answer a close
 
 
@@ -49,7 +54,12 @@ class CentralSystem:
         self._events = events
         self._clock = clock
         self._metrics = OcppMetrics(registry)
-        self._stations = {config.identity: Station(config=config) for config in chargers}
+        self._stations = {
+            config.identity: Station(
+                config=config, held=settings.hold_pending, registration=config.registration.capitalize()
+            )
+            for config in chargers
+        }
         self._installed = {identity: Installed() for identity in self._stations}
         self._links: dict[str, Link] = {}
         self._sockets: dict[Link, web.WebSocketResponse] = {}
@@ -98,6 +108,7 @@ class CentralSystem:
             reply = await commands.install(
                 link.rpc, link.station, self._settings, installed, schedule, self._clock.now()
             )
+            self._follow_up(link, installed, reply)
         _log.debug(
             "limit sent", charger=identity, schedule=schedule.schedule_id, outcome=reply.outcome, word=reply.word
         )
@@ -112,8 +123,53 @@ class CentralSystem:
         installed = self._installed[identity]
         async with installed.lock:
             reply = await commands.remove(link.rpc, link.station, self._settings, installed, schedule_id)
+            self._follow_up(link, installed, reply)
         _log.debug("limit cleared", charger=identity, schedule=schedule_id, outcome=reply.outcome, word=reply.word)
         return self._result("clear", reply.outcome, reply.word)
+
+    async def set_available(self, identity: str, available: bool) -> CommandResult:
+        """Take the charger out of service, or back; a running session may have to end first."""
+        link = self._ready(identity)
+        if link is None:
+            return self._result("availability", CommandOutcome.OFFLINE, self._why_not(identity))
+        async with self._installed[identity].lock:
+            reply = await commands.set_available(link.rpc, available)
+        return self._result("availability", reply.outcome, reply.word)
+
+    async def stop_session(self, identity: str) -> CommandResult:
+        """End every running session. With none running it is ACCEPTED."""
+        link = self._ready(identity)
+        if link is None:
+            return self._result("stop", CommandOutcome.OFFLINE, self._why_not(identity))
+        async with self._installed[identity].lock:
+            reply = await commands.stop_sessions(link.rpc, link.station)
+        return self._result("stop", reply.outcome, reply.word)
+
+    async def trigger(self, identity: str, message: str, connector: int | None = None) -> CommandResult:
+        """Ask for a message now, for example MeterValues (OCP-12)."""
+        link = self._ready(identity)
+        if link is None:
+            return self._result("trigger", CommandOutcome.OFFLINE, self._why_not(identity))
+        reply = await commands.trigger(link.rpc, message, connector)
+        return self._result("trigger", reply.outcome, reply.word)
+
+    async def read_back(self, identity: str) -> ReadBack | None:
+        """Ask the charger what limits it holds, beside ours (OCP-06); ``None`` if it is not there."""
+        link = self._ready(identity)
+        if link is None:
+            return None
+        return await audit.read_back(link, self._settings, self._installed[identity], self._clock)
+
+    async def set_registration(self, identity: str, registration: Literal["accepted", "pending", "rejected"]) -> bool:
+        """Decide what the charger's boot is answered from now on and have it boot; ``False`` if it is not known."""
+        station = self._stations.get(identity)
+        if station is None:
+            return False
+        station.config = replace(station.config, registration=registration)
+        link = self._links.get(identity)
+        if link is not None:
+            await commission.ask_to_boot(link.rpc)
+        return True
 
     def status(self, identity: str) -> ChargerStatus | None:
         """Return what is known of one charger, ``None`` if it was never seen."""
@@ -152,8 +208,40 @@ class CentralSystem:
             installed.schedule = None
 
     def _result(self, command: str, outcome: CommandOutcome, detail: str) -> CommandResult:
-        self._metrics.commands.labels(command, outcome.value).inc()
+        self._metrics.command_ended(command, outcome.value)
         return CommandResult(outcome=outcome, detail=detail, at=self._clock.now())
+
+    def _follow_up(self, link: Link, installed: Installed, reply: Reply) -> None:
+        """See to what comes after a command: the next part of a long schedule, and reading back (OCP-06)."""
+        for task in (installed.renewal, installed.reading):
+            if task is not None:
+                task.cancel()
+        installed.renewal = installed.reading = None
+        if installed.due is not None:
+            installed.renewal = link.spawn(self._keep_up(link, installed))
+        wait_s = self._settings.read_back_s
+        if wait_s is not None and reply.outcome is CommandOutcome.ACCEPTED and installed.schedule is not None:
+            installed.reading = link.spawn(self._read_back_after(link, installed, wait_s))
+
+    async def _keep_up(self, link: Link, installed: Installed) -> None:
+        """Send each next part of the schedule in force when it is due; a failed one again a minute later."""
+        while installed.due is not None:
+            now = self._clock.now()
+            await self._clock.sleep((installed.due - now).total_seconds())
+            async with installed.lock:
+                now, schedule = self._clock.now(), installed.schedule
+                if schedule is None:
+                    return
+                reply = await commands.install(link.rpc, link.station, self._settings, installed, schedule, now)
+                if reply.outcome is not CommandOutcome.ACCEPTED:
+                    installed.due = self._clock.now() + _AGAIN if now < schedule.end else None
+            self._metrics.commands.labels("renew", reply.outcome.value).inc()
+            _log.info("next part of the limit sent", charger=link.rpc.identity, outcome=reply.outcome, word=reply.word)
+
+    async def _read_back_after(self, link: Link, installed: Installed, wait_s: float) -> None:
+        await self._clock.sleep(wait_s)
+        installed.reading = None  # from here on not to be cancelled: a call that is out is waited for
+        await audit.read_back(link, self._settings, installed, self._clock)
 
     async def _session_began(self, link: Link) -> None:
         """Bind the schedule in force to a session that begins inside it (field notes C.1)."""
@@ -164,6 +252,8 @@ class CentralSystem:
             await self._clock.sleep(wait_s)
             async with installed.lock:
                 reply = await commands.extend(link.rpc, link.station, self._settings, installed, self._clock.now())
+                if reply is not None and installed.due is not None:
+                    self._follow_up(link, installed, reply)
             if reply is None or reply.outcome is not CommandOutcome.REJECTED:
                 break
         if reply is not None:
@@ -236,6 +326,9 @@ class CentralSystem:
             _log.info("charger disconnected", charger=identity, code=socket.close_code)
 
     def _link(self, station: Station, version: Version, socket: web.WebSocketResponse) -> Link:
+        if station.deadline is None:
+            station.deadline = Deadline(self._settings.call_timeout_s)
+
         def make_rpc(link: Link) -> RpcConnection:
             return RpcConnection(
                 identity=station.config.identity,
@@ -245,7 +338,7 @@ class CentralSystem:
                 clock=self._clock,
                 metrics=self._metrics,
                 new_id=lambda: new_id("c"),
-                deadline_s=self._settings.call_timeout_s,
+                deadline=station.deadline,
             )
 
         return Link(
@@ -253,6 +346,7 @@ class CentralSystem:
             settings=self._settings,
             events=self._events,
             clock=self._clock,
+            metrics=self._metrics,
             make_rpc=make_rpc,
             session_began=self._session_began,
         )

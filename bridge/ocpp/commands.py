@@ -6,22 +6,33 @@ to tell.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from bridge.ocpp import profile
 from bridge.ocpp.frames import Version
 from bridge.ocpp.profile import Plan, ProfileOptions, Session
-from bridge.ocpp.rpc import URGENT, CallFailed, CallTimeout, ConnectionGone, RpcConnection
+from bridge.ocpp.rpc import CallFailed, CallTimeout, ConnectionGone, RpcConnection
 from bridge.ocpp.schemas import OutboundInvalid
 from bridge.ocpp.settings import OcppSettings
 from bridge.ocpp.station import Station
+from bridge.ocpp.turns import URGENT
+from bridge.ocpp.window import Window, make_window, next_write
 from bridge.target import CommandOutcome, LimitSchedule
 
+_ALIKE = 64  # one event to a fleet: chargers of one kind are told the same, which is worked out once
+_WRITES_KEPT = 720  # one in five seconds for an hour: more than any setting allows
 _DEFAULT, _SESSION = "TxDefaultProfile", "TxProfile"
 _NO = frozenset({"PropertyConstraintViolation", "OccurrenceConstraintViolation", "OccurenceConstraintViolation"})
+_OUTCOMES = {
+    "Accepted": CommandOutcome.ACCEPTED,
+    "Rejected": CommandOutcome.REJECTED,
+    "NotSupported": CommandOutcome.NOT_SUPPORTED,
+}
 _CANNOT = frozenset({"NotImplemented", "NotSupported"})
 
 
@@ -44,6 +55,11 @@ class Installed:
 
     schedule: LimitSchedule | None = None
     ids: set[int] = field(default_factory=set)
+    due: datetime | None = None  # when the next part of the schedule, or a default profile put off, is to be sent
+    writes: deque[datetime] = field(default_factory=lambda: deque(maxlen=_WRITES_KEPT))  # of default profiles
+    renewal: asyncio.Task[None] | None = None  # sends each next part of the schedule
+    reading: asyncio.Task[None] | None = None  # waits to read the limit back
+    accepted_at: datetime | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # one command at a time: set and clear never interleave
 
 
@@ -59,28 +75,51 @@ async def install(
     options = station.options(settings)
     try:
         profile.profile_id(schedule.schedule_id, profile.IDS_PER_SCHEDULE - 1, options)
-        plan = profile.make_plan(schedule, options, now)
+        plan = _plan(schedule, options, now.replace(microsecond=0))
     except ValueError as error:
         return Reply(outcome=CommandOutcome.ERROR, word=str(error))
     if plan is None:
         return Reply(outcome=CommandOutcome.ERROR, word="the schedule limits nothing from now on")
-    if (fault := _too_much(station, plan)) is not None:
-        return fault
-    await _drop_others(rpc, installed, schedule.schedule_id, options)
+    before, installed.due = installed.due, None
+    part = _window(plan, station.most_periods(settings), settings.longest_profile_s, now.replace(microsecond=0))
     sessions = sorted(station.sessions.values(), key=lambda session: session.connector)
-    shared = profile.for_session(plan, len(sessions))
-    replies: list[tuple[str, Reply]] = []
-    for session in (*sessions, None):
-        reply = await _install_one(
-            rpc, installed, schedule.schedule_id, plan if session is None else shared, session, options
-        )
-        replies.append((_DEFAULT if session is None else _SESSION, reply))
-        if reply.final:
-            break
+    again = installed.schedule is not None and installed.schedule.schedule_id == schedule.schedule_id
+    later = next_write(installed.writes, settings.default_writes_per_hour, now) if sessions and again else None
+    await _drop_others(rpc, installed, schedule.schedule_id, options)
+    shared = profile.for_session(part.plan, len(sessions), options.decimals)
+    replies = await _install_for(rpc, installed, schedule.schedule_id, shared, sessions, options)
+    if not any(reply.final for _, reply in replies):
+        if later is not None and any(reply.outcome is CommandOutcome.ACCEPTED for _, reply in replies):
+            installed.due = later  # flash wear: the session's own profile rules, and one that begins gets its own
+        else:
+            installed.writes.append(now)
+            reply = await _install_one(rpc, installed, schedule.schedule_id, part.plan, None, options)
+            replies.append((_DEFAULT, reply))
     result = _sum_up(replies)
     if result.outcome is CommandOutcome.ACCEPTED or result.outcome is CommandOutcome.TIMEOUT:
-        installed.schedule = schedule
+        installed.schedule, installed.accepted_at = schedule, now
+        installed.due = min((at for at in (installed.due, part.renew_at) if at is not None), default=None)
+    else:
+        installed.due = before  # what was there may well be there still, and goes on in its parts
     return result
+
+
+async def _install_for(
+    rpc: RpcConnection,
+    installed: Installed,
+    schedule_id: int,
+    plan: Plan,
+    sessions: Sequence[Session],
+    options: ProfileOptions,
+) -> list[tuple[str, Reply]]:
+    """Send ``plan`` to each of ``sessions``, up to the first after which no more makes sense."""
+    replies: list[tuple[str, Reply]] = []
+    for session in sessions:
+        reply = await _install_one(rpc, installed, schedule_id, plan, session, options)
+        replies.append((_SESSION, reply))
+        if reply.final:
+            break
+    return replies
 
 
 async def extend(
@@ -92,12 +131,11 @@ async def extend(
     plan = profile.make_plan(schedule, options, now) if schedule is not None else None
     if schedule is None or plan is None:
         return None
+    part = _window(plan, station.most_periods(settings), settings.longest_profile_s, now.replace(microsecond=0))
     sessions = sorted(station.sessions.values(), key=lambda session: session.connector)
-    shared = profile.for_session(plan, len(sessions))
-    replies = []
-    for session in sessions:
-        reply = await _install_one(rpc, installed, schedule.schedule_id, shared, session, options)
-        replies.append((_SESSION, reply))
+    shared = profile.for_session(part.plan, len(sessions), options.decimals)
+    replies = await _install_for(rpc, installed, schedule.schedule_id, shared, sessions, options)
+    installed.due = min((at for at in (installed.due, part.renew_at) if at is not None), default=None)
     return _sum_up(replies) if replies else None
 
 
@@ -113,7 +151,7 @@ async def remove(
     except ValueError as error:
         return Reply(outcome=CommandOutcome.ERROR, word=str(error))
     if installed.schedule is not None and installed.schedule.schedule_id == schedule_id:
-        installed.schedule = None  # a session that begins now is free
+        installed.schedule = installed.due = None  # a session that begins now is free
     worst = Reply(outcome=CommandOutcome.ACCEPTED, word="cleared")
     for number in sorted(wanted, reverse=True):
         reply = await _clear_one(rpc, installed, number)
@@ -124,13 +162,42 @@ async def remove(
     return worst
 
 
-def _too_much(station: Station, plan: Plan) -> Reply | None:
-    """Refuse what this charger cannot hold rather than send a part of it."""
-    most = station.capabilities.max_periods if station.capabilities else None
-    if most is not None and len(plan.periods) > most:
-        word = f"the schedule has {len(plan.periods)} periods, the charger takes {most}"
-        return Reply(outcome=CommandOutcome.NOT_SUPPORTED, word=word)
-    return None
+async def set_available(rpc: RpcConnection, available: bool) -> Reply:
+    """Take the whole charger out of service, or back (ARB-17). *Scheduled* is a yes for when the session is over."""
+    state = "Operative" if available else "Inoperative"
+    v16 = rpc.version is Version.V16
+    payload = {"connectorId": 0, "type": state} if v16 else {"operationalStatus": state}
+    answer, reply = await _ask(rpc, "ChangeAvailability", payload)
+    if answer.get("status") == "Scheduled":
+        return Reply(outcome=CommandOutcome.ACCEPTED, word=reply.word)
+    return reply
+
+
+async def stop_sessions(rpc: RpcConnection, station: Station) -> Reply:
+    """End every running session (ARB-17)."""
+    worst = Reply(outcome=CommandOutcome.ACCEPTED, word="no session")
+    for session in sorted(station.sessions.values(), key=lambda each: each.connector):
+        if rpc.version is Version.V16:
+            number = {"transactionId": int(session.transaction_id)}
+            _, reply = await _ask(rpc, "RemoteStopTransaction", number)
+        else:
+            _, reply = await _ask(rpc, "RequestStopTransaction", {"transactionId": session.transaction_id})
+        if worst.outcome is CommandOutcome.ACCEPTED:
+            worst = reply
+        if reply.final:
+            break
+    return worst
+
+
+async def trigger(rpc: RpcConnection, message: str, connector: int | None) -> Reply:
+    """Ask for a message (OCP-12). *NotImplemented* is a charger that cannot send it when asked."""
+    payload: dict[str, Any] = {"requestedMessage": message}
+    if connector is not None:
+        payload |= {"connectorId": connector} if rpc.version is Version.V16 else {"evse": {"id": connector}}
+    answer, reply = await _ask(rpc, "TriggerMessage", payload)
+    if answer.get("status") == "NotImplemented":
+        return Reply(outcome=CommandOutcome.NOT_SUPPORTED, word=reply.word)
+    return reply
 
 
 async def _install_one(
@@ -156,9 +223,20 @@ async def _install_one(
     return reply
 
 
+@lru_cache(maxsize=_ALIKE)
+def _plan(schedule: LimitSchedule, options: ProfileOptions, now: datetime) -> Plan | None:
+    return profile.make_plan(schedule, options, now)
+
+
+@lru_cache(maxsize=_ALIKE)
+def _window(plan: Plan, most: int, longest_s: int, now: datetime) -> Window:
+    return make_window(plan, most, longest_s, now)
+
+
+@lru_cache(maxsize=_ALIKE)
 def _payload(
     version: Version, schedule_id: int, plan: Plan, session: Session | None, options: ProfileOptions
-) -> dict[str, Any]:
+) -> Mapping[str, Any]:
     if version is Version.V16:
         if session is None:
             return profile.default_profile_16(schedule_id, plan, options)
@@ -170,6 +248,8 @@ def _payload(
 
 async def _drop_others(rpc: RpcConnection, installed: Installed, schedule_id: int, options: ProfileOptions) -> None:
     """One schedule at a time: 1.6 replaces by purpose and stack level, 2.0.1 wants the old ids cleared first."""
+    if not installed.ids:
+        return
     keep = {profile.profile_id(schedule_id, c, options) for c in range(profile.IDS_PER_SCHEDULE)}
     for number in sorted(installed.ids - keep):
         if rpc.version is Version.V16:
@@ -202,11 +282,7 @@ async def _ask(rpc: RpcConnection, action: str, payload: Mapping[str, Any]) -> t
     except OutboundInvalid as error:
         return {}, Reply(outcome=CommandOutcome.ERROR, word=str(error))
     word = str(answer.get("status", ""))
-    outcome = {
-        "Accepted": CommandOutcome.ACCEPTED,
-        "Rejected": CommandOutcome.REJECTED,
-        "NotSupported": CommandOutcome.NOT_SUPPORTED,
-    }.get(word, CommandOutcome.ERROR)
+    outcome = _OUTCOMES.get(word, CommandOutcome.ERROR)
     info = answer.get("statusInfo")
     detail = f"{word} ({info.get('reasonCode', '')})" if isinstance(info, Mapping) else word
     return answer, Reply(outcome=outcome, word=detail)

@@ -10,7 +10,7 @@ from typing import Any
 
 from bridge.ocpp.meter import parse_instant, parse_meter_values
 from bridge.ocpp.profile import instant
-from bridge.ocpp.station import DRIVER_OVERRIDE, DRIVER_VENDOR, MOST_TEXT, Booted, DriverActed, Effect, Station
+from bridge.ocpp.station import DRIVER_OVERRIDE, DRIVER_VENDOR, DriverActed, Effect, Station
 
 Payload = Mapping[str, Any]
 Outcome = tuple[dict[str, Any], tuple[Effect, ...]]
@@ -19,12 +19,11 @@ _REASONS = {"Local": "stop", "EVDisconnected": "unplug"}  # StopTransaction reas
 
 
 def boot_notification(station: Station, payload: Payload, now: datetime) -> Outcome:
-    """Accept the boot. The interval of heartbeats is put in by the caller, who knows the settings."""
-    station.vendor = payload["chargePointVendor"][:MOST_TEXT]
-    station.model = payload["chargePointModel"][:MOST_TEXT]
-    station.firmware = payload.get("firmwareVersion", "")[:MOST_TEXT]
-    station.capabilities = None  # new firmware may have come with the boot
-    return {"currentTime": instant(now), "status": "Accepted"}, (Booted(),)
+    """Answer the boot by the charger's registration. The interval is put in by the caller, who knows the settings."""
+    status, effects = station.booted(
+        payload["chargePointVendor"], payload["chargePointModel"], payload.get("firmwareVersion", "")
+    )
+    return {"currentTime": instant(now), "status": status}, effects
 
 
 def heartbeat(station: Station, payload: Payload, now: datetime) -> Outcome:
@@ -45,10 +44,7 @@ def authorize(station: Station, payload: Payload, now: datetime) -> Outcome:
 def start_transaction(station: Station, payload: Payload, now: datetime) -> Outcome:
     """Begin a session. The same start sent again (a lost answer) gets the same id."""
     key = tuple(payload.get(name) for name in ("connectorId", "idTag", "timestamp", "meterStart"))
-    if station.last_start != key:
-        station.last_start = key
-        station.next_transaction_id(now)
-    number = station.last_transaction_id
+    number = station.start_16(key, now)
     effects = station.begin(payload["connectorId"], str(number))
     return {"idTagInfo": {"status": "Accepted"}, "transactionId": number}, effects
 
@@ -61,7 +57,7 @@ def stop_transaction(station: Station, payload: Payload, now: datetime) -> Outco
     if connector is not None:
         at = parse_instant(payload["timestamp"]) or now
         effects += station.no_power(connector, min(at, now), float(payload["meterStop"]))
-        kind = _REASONS.get(payload.get("reason", ""))
+        kind = _REASONS.get(payload.get("reason", "")) if station.recent(at, now) else None
         effects += (DriverActed(kind=kind),) if kind else ()
     return ({"idTagInfo": {"status": "Accepted"}} if "idTag" in payload else {}), effects
 

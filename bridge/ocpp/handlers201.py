@@ -11,19 +11,18 @@ from bridge.ocpp import handlers16
 from bridge.ocpp.handlers16 import Outcome, Payload
 from bridge.ocpp.meter import parse_instant, parse_meter_values
 from bridge.ocpp.profile import instant
-from bridge.ocpp.station import MOST_TEXT, Booted, DriverActed, Effect, Station
+from bridge.ocpp.readback import MOST_REPORTED, amperes_at, reported_profiles
+from bridge.ocpp.station import DriverActed, Effect, ProfilesReported, Station
+from bridge.target import ForeignLimit
 
 _REASONS = {"Local": "stop", "EVDisconnected": "unplug"}  # stoppedReason values in which a person has a hand
 
 
 def boot_notification(station: Station, payload: Payload, now: datetime) -> Outcome:
-    """Accept the boot. The interval of heartbeats is put in by the caller, who knows the settings."""
+    """Answer the boot by the station's registration. The interval is put in by the caller, who knows the settings."""
     described: Mapping[str, Any] = payload["chargingStation"]
-    station.vendor = described["vendorName"][:MOST_TEXT]
-    station.model = described["model"][:MOST_TEXT]
-    station.firmware = described.get("firmwareVersion", "")[:MOST_TEXT]
-    station.capabilities = None
-    return {"currentTime": instant(now), "status": "Accepted"}, (Booted(),)
+    status, effects = station.booted(described["vendorName"], described["model"], described.get("firmwareVersion", ""))
+    return {"currentTime": instant(now), "status": status}, effects
 
 
 def status_notification(station: Station, payload: Payload, now: datetime) -> Outcome:
@@ -66,7 +65,8 @@ def _ended(station: Station, payload: Payload, evse: int, transaction_id: str, n
     if last is not None:
         at = max(at, last.at)
     effects += station.no_power(evse, at, last.energy_wh if last else None)
-    kind = _REASONS.get(payload["transactionInfo"].get("stoppedReason", ""))
+    news = station.recent(at, now)
+    kind = _REASONS.get(payload["transactionInfo"].get("stoppedReason", "")) if news else None
     return effects + ((DriverActed(kind=kind),) if kind else ())
 
 
@@ -74,6 +74,38 @@ def meter_values(station: Station, payload: Payload, now: datetime) -> Outcome:
     """Take in readings outside transactions."""
     samples = parse_meter_values(payload["meterValue"], station.electrical, now)
     return {}, station.add_samples(payload["evseId"], samples)
+
+
+def charging_limit(station: Station, payload: Payload, now: datetime) -> Outcome:
+    """Note a limit that came to the station by another way than ours (K12, OCP-07)."""
+    said: Mapping[str, Any] = payload["chargingLimit"]
+    critical = "grid critical" if said.get("isGridCritical") else ""
+    connector = payload.get("evseId", 0)
+    schedules = payload.get("chargingSchedule") or ()
+    lowest = [amperes_at(schedule, station.rating, now) for schedule in schedules]
+    limit = ForeignLimit(
+        source=said["chargingLimitSource"],
+        connector=connector,
+        by="notified",
+        since=now,
+        limit_a=min((value for value in lowest if value is not None), default=None),
+        detail=critical,
+    )
+    return {}, station.note_foreign(limit)
+
+
+def cleared_limit(station: Station, payload: Payload, now: datetime) -> Outcome:
+    """Note that such a limit is gone (K13)."""
+    return {}, station.drop_foreign(payload["chargingLimitSource"], payload.get("evseId"), "notified")
+
+
+def charging_profiles(station: Station, payload: Payload, now: datetime) -> Outcome:
+    """Take in what the station says is installed, asked for by GetChargingProfiles."""
+    asked = station.reports.get(payload["requestId"])
+    if asked is None:
+        return {}, ()
+    asked += reported_profiles(payload, station.rating, now)[: MOST_REPORTED - len(asked)]
+    return {}, (() if payload.get("tbc") else (ProfilesReported(request_id=payload["requestId"]),))
 
 
 def schedule_noted(station: Station, payload: Payload, now: datetime) -> Outcome:
@@ -92,17 +124,17 @@ HANDLERS: dict[str, Callable[[Station, Payload, datetime], Outcome]] = {
     "NotifyEVChargingSchedule": schedule_noted,
     "NotifyEVChargingNeeds": handlers16.refused,
     "SignCertificate": handlers16.refused,
-    "ClearedChargingLimit": handlers16.noted,
+    "ClearedChargingLimit": cleared_limit,
     "FirmwareStatusNotification": handlers16.noted,
     "LogStatusNotification": handlers16.noted,
-    "NotifyChargingLimit": handlers16.noted,
+    "NotifyChargingLimit": charging_limit,
     "NotifyCustomerInformation": handlers16.noted,
     "NotifyDisplayMessages": handlers16.noted,
     "NotifyEvent": handlers16.noted,
     "NotifyMonitoringReport": handlers16.noted,
     "NotifyReport": handlers16.noted,
     "PublishFirmwareStatusNotification": handlers16.noted,
-    "ReportChargingProfiles": handlers16.noted,
+    "ReportChargingProfiles": charging_profiles,
     "ReservationStatusUpdate": handlers16.noted,
     "SecurityEventNotification": handlers16.noted,
 }

@@ -1,25 +1,38 @@
 """One live connection of a charger: its calls to the handlers, what they cause to the fleet, and getting it ready.
 
 Rule: a link is ready, and the fleet told so, only after an accepted boot, or when a charger that booted before is
-back; then its capabilities are known. Whatever takes a call to the charger runs as a task of the link and ends with
-it.
+back; then its capabilities are known. A charger whose boot is Pending or Rejected is answered nothing else (2.0.1
+B02.FR.09, B03.FR.07). Whatever takes a call to the charger runs as a task of the link and ends with it.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
 from bridge.ocpp import commission, handlers16, handlers201
 from bridge.ocpp.frames import ErrorCode, Version
+from bridge.ocpp.metrics import OcppMetrics
 from bridge.ocpp.rpc import Answer, Refused, RpcConnection
 from bridge.ocpp.settings import OcppSettings
-from bridge.ocpp.station import Booted, DriverActed, Effect, Read, SessionChanged, Station
+from bridge.ocpp.station import (
+    Booted,
+    DriverActed,
+    Effect,
+    ForeignChanged,
+    Held,
+    ProfilesReported,
+    Read,
+    SessionChanged,
+    Station,
+)
 from bridge.target import FleetEvents
 from runtime.clock import Clock
 from runtime.logs import get_logger
 
 _log = get_logger(__name__)
+_WHILE_HELD = frozenset({"BootNotification", "NotifyReport"})
 _TABLES = {Version.V16: handlers16.HANDLERS, Version.V201: handlers201.HANDLERS}
 
 
@@ -41,6 +54,7 @@ class Link:
         settings: OcppSettings,
         events: FleetEvents,
         clock: Clock,
+        metrics: OcppMetrics,
         make_rpc: Callable[["Link"], RpcConnection],
         session_began: Callable[["Link"], Coroutine[Any, Any, None]],
     ) -> None:
@@ -49,6 +63,8 @@ class Link:
         self._settings = settings
         self._events = events
         self._clock = clock
+        self._metrics = metrics
+        self.reported: dict[int, asyncio.Event] = {}  # requests for profiles that wait for their last part
         self._session_began = session_began
         self._tasks: set[asyncio.Task[None]] = set()
         self._preparing: asyncio.Task[None] | None = None
@@ -60,7 +76,7 @@ class Link:
         self.station.version = self.rpc.version
         self.station.connected_since = self.station.last_seen = self._clock.now()
         self.rpc.start()
-        self._spawn(self._await_boot())
+        self.spawn(self._await_boot())
 
     async def close(self) -> None:
         """End all work of the link and, if the fleet knew it as connected, tell that it is not."""
@@ -81,32 +97,74 @@ class Link:
         if handler is None:
             raise Refused(ErrorCode.NOT_SUPPORTED, f"{action} is not supported here")
         self.station.last_seen = now
+        if self.station.registration != "Accepted" and action not in _WHILE_HELD:
+            raise Refused(ErrorCode.SECURITY, f"registration is {self.station.registration}")
         reply, effects = handler(self.station, payload, now)
         if action == "BootNotification":
-            reply["interval"] = self._settings.heartbeat_s
+            pending = reply["status"] == "Pending"  # soon again: reading takes a few calls
+            reply["interval"] = math.ceil(self._settings.boot_grace_s) if pending else self._settings.heartbeat_s
         return Answer(payload=reply, after=lambda: self._apply(effects, now))
 
     def _apply(self, effects: tuple[Effect, ...], now: datetime) -> None:
-        identity = self.station.config.identity
         for effect in effects:
-            match effect:
-                case Booted():
-                    self._prepare(booted=True)
-                case Read(reading=reading):
-                    self._events.reading(reading)
-                case DriverActed(kind=kind):
-                    self._events.driver_action(identity, kind, now)
-                case SessionChanged(started=started):
-                    self._events.transaction(identity, started, now)
-                    if started:
-                        self._spawn(self._session_began(self))
+            self._apply_one(effect, now)
         if self._preparing is None:  # a charger that calls without a boot has booted before (it only reconnected)
             self._prepare(booted=False)
 
+    def _apply_one(self, effect: Effect, now: datetime) -> None:
+        identity = self.station.config.identity
+        match effect:
+            case Booted():
+                self._prepare(booted=True)
+            case Held():
+                self.spawn(self._read_while_held())
+            case Read(reading=reading):
+                self._events.reading(reading)
+            case DriverActed(kind=kind):
+                self._events.driver_action(identity, kind, now)
+            case SessionChanged(started=started):
+                self._events.transaction(identity, started, now)
+                if started:
+                    self.spawn(self._session_began(self))
+            case ForeignChanged():
+                self._tell_foreign(effect)
+            case ProfilesReported(request_id=request_id):
+                if request_id in self.reported:
+                    self.reported[request_id].set()
+
+    def _tell_foreign(self, change: ForeignChanged) -> None:
+        limit = change.limit
+        if limit is not None:
+            self._metrics.foreign.labels(change.by).inc()
+        _log.warning(
+            "limit of another system" if limit is not None else "limit of another system is gone",
+            charger=self.station.config.identity,
+            source=change.source,
+            by=change.by,
+            limit_a=None if limit is None else limit.limit_a,
+            detail="" if limit is None else limit.detail,
+        )
+
+    def tell(self, effects: tuple[Effect, ...]) -> None:
+        """Pass on effects that did not come with a call of the charger."""
+        self._apply(effects, self._clock.now())
+
+    async def _read_while_held(self) -> None:
+        """Learn what a Pending charger can do, then have it boot again, which accepts it (B02)."""
+        station = self.station
+        if station.config.registration != "accepted":
+            return
+        said = (station.vendor, station.model, station.firmware)
+        await commission.set_metering(self.rpc, self._settings, await commission.read_capabilities(self.rpc, station))
+        station.read_as = said
+        await commission.ask_to_boot(self.rpc)
+
     def _prepare(self, *, booted: bool) -> None:
+        if self.station.registration != "Accepted":
+            return
         if self._preparing is not None:
             self._preparing.cancel()
-        self._preparing = self._spawn(self._get_ready(booted=booted))
+        self._preparing = self.spawn(self._get_ready(booted=booted))
 
     async def _get_ready(self, *, booted: bool) -> None:
         values: dict[str, str] | None = None
@@ -134,7 +192,8 @@ class Link:
         if self._preparing is None:
             self._prepare(booted=False)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run ``work`` as long as the link lasts."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)

@@ -19,6 +19,10 @@ class OcppMetrics:
             "ocpp_call_errors_sent", "Calls of chargers answered CALLERROR", ["code"], registry=registry
         )
         self.late = Counter("ocpp_late_answers", "Answers that came after their deadline", registry=registry)
+        self.repeated = Counter("ocpp_repeated_calls", "Calls of chargers that had been answered", registry=registry)
+        self.foreign = Counter(
+            "ocpp_foreign_limits", "Limits found that are not ours, by how they were learnt", ["by"], registry=registry
+        )
         self.calls = Counter(
             "ocpp_calls", "Calls to chargers by how they ended", ["action", "ended"], registry=registry
         )
@@ -26,3 +30,26 @@ class OcppMetrics:
             "ocpp_call_seconds", "Time to the answer of a charger", ["action"], registry=registry
         )
         self.commands = Counter("ocpp_commands", "Limit commands by outcome", ["command", "outcome"], registry=registry)
+        self.frames_in, self.frames_out = self.frames.labels("in"), self.frames.labels("out")
+        self._ended: dict[tuple[str, str], Counter] = {}
+        self._timed: dict[str, Histogram] = {}
+        self._commanded: dict[tuple[str, str], Counter] = {}
+
+    def call_ended(self, action: str, ended: str, seconds: float) -> None:
+        """Count a call to a charger; one that was answered, well or badly, is timed. Looking up labels is dear."""
+        counter = self._ended.get((action, ended))
+        if counter is None:
+            counter = self._ended[action, ended] = self.calls.labels(action, ended)
+        counter.inc()
+        if ended in {"answered", "refused"}:
+            timer = self._timed.get(action)
+            if timer is None:
+                timer = self._timed[action] = self.call_seconds.labels(action)
+            timer.observe(seconds)
+
+    def command_ended(self, command: str, outcome: str) -> None:
+        """Count a command by its outcome."""
+        counter = self._commanded.get((command, outcome))
+        if counter is None:
+            counter = self._commanded[command, outcome] = self.commands.labels(command, outcome)
+        counter.inc()

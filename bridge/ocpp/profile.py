@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
+from functools import lru_cache
 from typing import Any
 
 from ocpp.v16 import enums as v16
@@ -18,6 +19,7 @@ from bridge.target import LimitPeriod, LimitSchedule
 
 IDS_PER_SCHEDULE = 4  # one id for the default profile and one for each of three connectors
 _TENTH = Decimal("0.1")  # OCPP 1.6 and 2.0.1 accept one decimal; strict stacks refuse more
+_BINARY_NOISE = 6  # decimals: 16.9 A on three phases is 11661 W, not 11660.999999999998 W
 _MAX_ID = 2**31 - 1  # chargers keep ids in 32 signed bits
 
 
@@ -39,6 +41,7 @@ class ProfileOptions:
     stack_level: int = 0
     id_base: int = 0
     backdate_s: int = 60
+    decimals: int = 1  # 0 for chargers that take whole amperes or watts only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +63,14 @@ class Plan:
     periods: tuple[tuple[int, float], ...]
 
 
+@lru_cache(maxsize=8192)  # a fleet is told the same few values in one event
 def floor_tenth(value: float) -> float:
     """Round down to one decimal, by the decimal digits that a person sees (8.1 stays 8.1)."""
     return float(Decimal(repr(float(value))).quantize(_TENTH, rounding=ROUND_FLOOR))
+
+
+def _floor(value: float, decimals: int) -> float:
+    return floor_tenth(value) if decimals else float(math.floor(round(value, _BINARY_NOISE)))
 
 
 def profile_id(schedule_id: int, connector: int, options: ProfileOptions) -> int:
@@ -150,11 +158,12 @@ def clear_stack_201(purpose: str, options: ProfileOptions) -> dict[str, Any]:
     return {"chargingProfileCriteria": {"chargingProfilePurpose": purpose, "stackLevel": options.stack_level}}
 
 
-def for_session(plan: Plan, sessions: int) -> Plan:
+def for_session(plan: Plan, sessions: int, decimals: int = 1) -> Plan:
     """Share a charger's limit over ``sessions`` connectors in use, rounding down."""
     if sessions <= 1:
         return plan
-    return replace(plan, periods=tuple((at, floor_tenth(value / sessions)) for at, value in plan.periods))
+    shares = ((at, value / sessions) for at, value in plan.periods)
+    return replace(plan, periods=tuple((at, _floor(value, decimals)) for at, value in shares))
 
 
 def instant(moment: datetime) -> str:
@@ -189,10 +198,10 @@ def _value(limit_a: float | None, options: ProfileOptions) -> float:
     rating = options.rating
     if limit_a is not None and not math.isfinite(limit_a):
         raise ValueError(f"limit_a {limit_a} is not a finite number of amperes")
-    amperes = rating.max_a if limit_a is None else max(0.0, limit_a)
+    amperes = rating.max_a if limit_a is None else limit_a if limit_a > 0 else 0.0
     if options.unit == "W":  # W is the total over all phases, A is per phase (OCPP 1.6 7.45, 2.0.1 K01.FR.50)
-        return floor_tenth(amperes * rating.phases * rating.voltage)
-    return floor_tenth(amperes)
+        amperes *= rating.phases * rating.voltage
+    return _floor(amperes, options.decimals)
 
 
 def _profile_16(number: int, purpose: v16.ChargingProfilePurposeType, plan: Plan) -> dict[str, Any]:

@@ -6,7 +6,7 @@ sent.
 """
 
 import asyncio
-import heapq
+import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -14,15 +14,18 @@ from datetime import datetime
 from typing import Any
 
 from bridge.ocpp import frames, schemas
+from bridge.ocpp.deadline import Deadline
 from bridge.ocpp.frames import BadFrame, Call, CallError, CallResult, ErrorCode, Version
 from bridge.ocpp.masking import masked
 from bridge.ocpp.metrics import OcppMetrics
+from bridge.ocpp.repeats import Repeats, State
+from bridge.ocpp.turns import NORMAL, URGENT, Turns
 from runtime.clock import Clock
 from runtime.logs import get_logger
 
-URGENT, NORMAL = 0, 1  # a limit overtakes housekeeping that waits for its turn
 _MAX_WAITING = 256  # inbound calls kept for one charger; more at once is a flood, and each is answered with an error
 _REMEMBERED = 16  # ids of calls that timed out, to name their late answers
+_YIELD_S = 5.0  # housekeeping that a charger is slow to answer is given up so long after a limit asks for its turn
 
 _log = get_logger(__name__)
 
@@ -67,44 +70,13 @@ Handler = Callable[[str, Mapping[str, Any], datetime], Awaitable[Answer]]
 Send = Callable[[str], Awaitable[None]]
 
 
-class Turns:
-    """A lock that is given to the most urgent waiter, in order of arrival among equals."""
-
-    def __init__(self) -> None:
-        self._held = False
-        self._count = 0
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
-
-    async def acquire(self, priority: int) -> None:
-        """Wait for the turn."""
-        if not self._held:
-            self._held = True
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._count += 1
-        heapq.heappush(self._waiting, (priority, self._count, turn))
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # given and cancelled in the same breath: hand it on
-                self.release()
-            raise
-
-    def release(self) -> None:
-        """Give the turn to the next."""
-        while self._waiting:
-            _, _, turn = heapq.heappop(self._waiting)
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._held = False
-
-
 @dataclass(slots=True, kw_only=True)
 class _Pending:
     unique_id: str
     action: str
+    priority: int
     answer: "asyncio.Future[Mapping[str, Any]]"
+    timeout: asyncio.Timeout
 
 
 class RpcConnection:
@@ -120,7 +92,7 @@ class RpcConnection:
         clock: Clock,
         metrics: OcppMetrics,
         new_id: Callable[[], str],
-        deadline_s: float = 30.0,
+        deadline: Deadline | None = None,
     ) -> None:
         self.identity = identity
         self.version = version
@@ -129,11 +101,12 @@ class RpcConnection:
         self._clock = clock
         self._metrics = metrics
         self._new_id = new_id
-        self._deadline_s = deadline_s
+        self._deadline = deadline if deadline is not None else Deadline(30.0)
         self._turns = Turns()
         self._pending: _Pending | None = None
-        self._timed_out: OrderedDict[str, str] = OrderedDict()
-        self._inbox: asyncio.Queue[Call | CallError] = asyncio.Queue()
+        self._timed_out: OrderedDict[str, tuple[str, float]] = OrderedDict()  # action, and when it was sent
+        self._repeats = Repeats()
+        self._inbox: asyncio.Queue[Call | CallResult | CallError] = asyncio.Queue()
         self._worker: asyncio.Task[None] | None = None
         self._closed = False
         self._log = _log.bind(charger=identity, ocpp=version.value)
@@ -159,29 +132,47 @@ class RpcConnection:
         Raises ``OutboundInvalid`` (nothing sent), ``CallFailed``, ``CallTimeout`` or ``ConnectionGone``.
         """
         schemas.check_outbound(self.version, action, payload)
+        if priority == URGENT:
+            self._hurry()
         await self._turns.acquire(priority)
         try:
-            return await self._call_now(action, payload, self._deadline_s if deadline_s is None else deadline_s)
+            return await self._call_now(action, payload, deadline_s, priority)
         finally:
             self._turns.release()
 
-    async def _call_now(self, action: str, payload: Mapping[str, Any], deadline_s: float) -> Mapping[str, Any]:
+    def _hurry(self) -> None:
+        """A limit does not wait out the whole deadline of housekeeping that the charger is slow to answer."""
+        pending = self._pending
+        if pending is None or pending.priority == URGENT or pending.answer.done():
+            return
+        soon, until = asyncio.get_running_loop().time() + _YIELD_S, pending.timeout.when()
+        if not pending.timeout.expired() and until is not None and until > soon:
+            pending.timeout.reschedule(soon)
+
+    async def _call_now(
+        self, action: str, payload: Mapping[str, Any], deadline_s: float | None, priority: int
+    ) -> Mapping[str, Any]:
         if self._closed:
             raise ConnectionGone("not connected", sent=False)
         loop = asyncio.get_running_loop()
         unique_id, begun, ended = self._new_id(), loop.time(), "answered"
-        pending = _Pending(unique_id=unique_id, action=action, answer=loop.create_future())
-        self._pending = pending
         try:
-            async with asyncio.timeout(deadline_s):
-                await self._transmit(Call(unique_id=unique_id, action=action, payload=payload))
-                answer = await pending.answer
-            self._metrics.call_seconds.labels(action).observe(loop.time() - begun)
-            return answer
+            async with asyncio.timeout(self._deadline.seconds if deadline_s is None else deadline_s) as timeout:
+                self._pending = pending = _Pending(
+                    unique_id=unique_id, action=action, priority=priority, answer=loop.create_future(), timeout=timeout
+                )
+                try:
+                    await self._transmit(Call(unique_id=unique_id, action=action, payload=payload))
+                    return await pending.answer
+                finally:
+                    self._pending = None
+                    if pending.answer.done() and not pending.answer.cancelled():
+                        pending.answer.exception()  # read, so that asyncio does not report it as lost
         except TimeoutError:
             ended = "timeout"
-            self._remember(unique_id, action)
-            raise CallTimeout(f"{action}: no answer within {deadline_s:g} s") from None
+            self._remember(unique_id, action, begun)
+            self._deadline.missed()
+            raise CallTimeout(f"{action}: no answer within {loop.time() - begun:.3g} s") from None
         except CallFailed:
             ended = "refused"
             raise
@@ -189,22 +180,24 @@ class RpcConnection:
             ended = "gone"
             raise
         finally:
-            self._pending = None
-            if pending.answer.done() and not pending.answer.cancelled():
-                pending.answer.exception()  # read, so that asyncio does not report it as lost
-            self._metrics.calls.labels(action, ended).inc()
+            took_s = loop.time() - begun
+            self._metrics.call_ended(action, ended, took_s)
+            if ended in {"answered", "refused"}:
+                self._deadline.answered(took_s)
 
     def feed(self, text: str) -> None:
         """Take one frame from the wire."""
-        self._metrics.frames.labels("in").inc()
+        self._metrics.frames_in.inc()
         frame = frames.parse(text, self.version)
         match frame:
             case Call():
-                self._log.debug("frame in", action=frame.action, payload=masked(frame.payload))
-                self._enqueue(frame)
+                self._log_frame("frame in", frame)
+                self._take(frame)
             case CallResult():
+                self._log_frame("frame in", frame)
                 self._settle(frame.unique_id, lambda pending: self._accept(pending, frame.payload))
             case CallError():
+                self._log_frame("frame in", frame)
                 failure = CallFailed(frame.code, frame.description)
                 self._settle(frame.unique_id, lambda pending: pending.answer.set_exception(failure))
             case BadFrame():
@@ -212,7 +205,7 @@ class RpcConnection:
 
     def feed_binary(self, size: int) -> None:
         """Take note of a binary frame: OCPP-J knows only text."""
-        self._metrics.frames.labels("in").inc()
+        self._metrics.frames_in.inc()
         reason = f"binary frame of {size} bytes"
         self._bad(
             BadFrame(
@@ -230,10 +223,35 @@ class RpcConnection:
             failure = CallFailed(ErrorCode.FORMAT.value, frame.reason)
             self._settle(frame.answers, lambda pending: pending.answer.set_exception(failure))
 
-    def _enqueue(self, item: Call | CallError) -> None:
+    def _log_frame(self, event: str, frame: frames.Frame) -> None:
+        """Log a frame with id tags masked; masking costs, so only where it will be seen."""
+        if self._log.is_enabled_for(logging.DEBUG):
+            self._log.debug(
+                event,
+                kind=type(frame).__name__,
+                unique_id=frame.unique_id[:36],
+                action=getattr(frame, "action", None),
+                payload=masked(getattr(frame, "payload", {})),
+            )
+
+    def _take(self, call: Call) -> None:
+        """Let a new call wait for its answer; a repeated one gets the answer that it had, and nothing is done twice."""
+        known = self._repeats.look(call)
+        if known is State.NEW:
+            self._enqueue(call)
+            return
+        self._metrics.repeated.inc()
+        self._log.info("repeated call", action=call.action, unique_id=call.unique_id[:36])
+        if not isinstance(known, State):
+            self._enqueue(known)
+
+    def _enqueue(self, item: Call | CallResult | CallError) -> None:
         if self._inbox.qsize() < _MAX_WAITING:
             self._inbox.put_nowait(item)
-        elif isinstance(item, Call) and self._inbox.qsize() < 2 * _MAX_WAITING:
+            return
+        if isinstance(item, Call):
+            self._repeats.forget(item)
+        if isinstance(item, Call) and self._inbox.qsize() < 2 * _MAX_WAITING:
             busy = frames.call_error(item.unique_id, ErrorCode.GENERIC, "too many calls at once", self.version)
             self._inbox.put_nowait(busy)
         else:
@@ -245,9 +263,10 @@ class RpcConnection:
         if pending is not None and pending.unique_id == unique_id and not pending.answer.done():
             resolve(pending)
             return
-        action = self._timed_out.pop(unique_id, None)
-        if action is not None:
+        action, begun = self._timed_out.pop(unique_id, (None, 0.0))
+        if action is not None:  # the charger may have done it: the caller asserts again, now with more patience
             self._metrics.late.inc()
+            self._deadline.answered(asyncio.get_running_loop().time() - begun)
         self._log.warning("answer to no open call", unique_id=unique_id[:36], late_for=action)
 
     def _accept(self, pending: _Pending, payload: Mapping[str, Any]) -> None:
@@ -260,8 +279,8 @@ class RpcConnection:
             failure = CallFailed(violation.code.value, f"answer to {pending.action}: {violation.message}")
             pending.answer.set_exception(failure)
 
-    def _remember(self, unique_id: str, action: str) -> None:
-        self._timed_out[unique_id] = action
+    def _remember(self, unique_id: str, action: str, begun: float) -> None:
+        self._timed_out[unique_id] = (action, begun)
         while len(self._timed_out) > _REMEMBERED:
             self._timed_out.popitem(last=False)
 
@@ -271,8 +290,8 @@ class RpcConnection:
             self._log.info("quirk", action=action, quirks=checked.quirks[:8], extras=masked(checked.extras))
 
     async def _transmit(self, frame: frames.Frame) -> None:
-        self._metrics.frames.labels("out").inc()
-        self._log.debug("frame out", kind=type(frame).__name__, payload=masked(getattr(frame, "payload", {})))
+        self._metrics.frames_out.inc()
+        self._log_frame("frame out", frame)
         try:
             await self._send(frames.serialise(frame))
         except OSError as error:  # aiohttp reports a closed transport as a ConnectionResetError
@@ -283,10 +302,13 @@ class RpcConnection:
         while True:
             item = await self._inbox.get()
             try:
-                if isinstance(item, Call):
-                    await self._answer(item)
-                else:
-                    await self._refuse(item)
+                match item:
+                    case Call():
+                        await self._answer(item)
+                    case CallResult():
+                        await self._transmit(item)
+                    case CallError():
+                        await self._refuse(item)
             except ConnectionGone:
                 self._log.info("answer not sent: the connection is gone")
             except Exception:
@@ -297,14 +319,19 @@ class RpcConnection:
             answer = await self._reply(call)
             schemas.check_outbound(self.version, call.action, answer.payload, response=True)
         except Refused as refusal:
-            await self._refuse(frames.call_error(call.unique_id, refusal.code, str(refusal), self.version))
+            error = frames.call_error(call.unique_id, refusal.code, str(refusal), self.version)
+            self._repeats.answered(call, error)
+            await self._refuse(error)
             return
         except Exception:
             self._log.exception("handler failed", action=call.action)
+            self._repeats.forget(call)  # a fault of ours may pass
             await self._refuse(frames.call_error(call.unique_id, ErrorCode.INTERNAL, "internal error", self.version))
             return
+        result = CallResult(unique_id=call.unique_id, payload=answer.payload)
+        self._repeats.answered(call, result)
         try:
-            await self._transmit(CallResult(unique_id=call.unique_id, payload=answer.payload))
+            await self._transmit(result)
         finally:  # what was said is so, even if the answer could not be sent any more
             if answer.after is not None:
                 answer.after()

@@ -94,8 +94,9 @@ def _find(version: Version, action: str, response: bool) -> jsonschema_rs.Valida
 
 def check_outbound(version: Version, action: str, payload: Mapping[str, Any], *, response: bool = False) -> None:
     """Raise ``OutboundInvalid`` unless ``payload`` obeys its schema to the letter."""
-    error = next(iter(_find(version, action, response).iter_errors(payload)), None)
-    if error is not None:
+    validator = _find(version, action, response)
+    if not validator.is_valid(payload):
+        error = next(iter(validator.iter_errors(payload)))
         raise OutboundInvalid(f"{action}: {_path(error.instance_path)}: {error.message}")
 
 

@@ -45,6 +45,23 @@ class OcppSettings(BaseModel):
     backdate_s: int = Field(
         default=60, ge=0, description="A schedule due now starts this long ago, for slow charger clocks"
     )
+    max_periods: int = Field(
+        default=24, ge=1, description="Periods sent in one profile to a charger that does not say how many it takes"
+    )
+    longest_profile_s: int = Field(
+        default=86_400, ge=600, description="No profile lasts longer; a longer limit is renewed in time (OUT-02)"
+    )
+    default_writes_per_hour: int = Field(
+        default=12,
+        ge=1,
+        description="Default profiles written to one charger's lasting memory while its session's own profile rules",
+    )
+    read_back_s: float | None = Field(
+        default=15.0, gt=0, description="Wait before an accepted limit is read back; unset never asks (OCP-06)"
+    )
+    hold_pending: bool = Field(
+        default=False, description="Answer Pending at boot until the charger's configuration was read, then Accepted"
+    )
     max_frame_bytes: int = Field(default=1_048_576, ge=4096, description="Larger websocket messages end the connection")
 
     @model_validator(mode="after")
@@ -65,7 +82,8 @@ class ChargerConfig:
     """What is known of a charger before it dials in. Only these identities are let in.
 
     ``password`` is the basic-auth password of profiles 1 and 2, plain or as ``sha256:<hex>`` of a long random one.
-    ``unit`` and ``stack_level`` overrule what the charger says of itself.
+    ``unit``, ``stack_level`` and ``max_periods`` overrule what the charger says of itself; ``decimals`` is how finely
+    it takes limits. ``registration`` is what its BootNotification is answered.
     """
 
     identity: str
@@ -75,3 +93,6 @@ class ChargerConfig:
     password: str | None = None
     unit: Literal["A", "W"] | None = None
     stack_level: int | None = None
+    max_periods: int | None = None
+    decimals: Literal[0, 1] = 1
+    registration: Literal["accepted", "pending", "rejected"] = "accepted"

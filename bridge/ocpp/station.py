@@ -5,21 +5,26 @@ Rule: state changes only here, by what the charger said, and each change that ot
 (OUT-04).
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
+from bridge.ocpp.deadline import Deadline
 from bridge.ocpp.frames import Version
 from bridge.ocpp.meter import Electrical, Sample, with_power_from_energy
 from bridge.ocpp.profile import ProfileOptions, Rating, Session
 from bridge.ocpp.settings import ChargerConfig, OcppSettings
-from bridge.target import ChargerStatus, MeterReading
+from bridge.target import ChargerStatus, ForeignLimit, MeterReading
 
 DRIVER_VENDOR = "openadr-gateway"  # DataTransfer vendorId by which a charger reports its driver's button
 DRIVER_OVERRIDE = "DriverOverride"  # its messageId
 MOST_CONNECTORS = 64  # higher numbers are no connector of a charger: they are answered and not kept
 MOST_TEXT = 50  # characters of a vendor, model or firmware name (2.0.1; 1.6 has less)
+_STARTS_KEPT = 8  # 1.6 starts that a charger may repeat for want of an answer
+_MOST_FOREIGN = 32  # limits of others kept for one charger
+_RECENT = timedelta(minutes=5)  # what happened longer ago was queued while the charger was offline
+_UNRESPONSIVE = 4  # calls in a row without an answer: as many as one command is tried at short pauses
 _ENDED_KEPT = 8  # ids of ended sessions, so that their late meter values do not revive them
 _ID_EPOCH = datetime(2025, 1, 1, tzinfo=UTC)  # 1.6 transaction ids count seconds from here: unique over our restarts
 
@@ -27,6 +32,27 @@ _ID_EPOCH = datetime(2025, 1, 1, tzinfo=UTC)  # 1.6 transaction ids count second
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booted:
     """A BootNotification was accepted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A BootNotification was answered Pending: the charger is to be read first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignChanged:
+    """A limit that is not ours came or went; ``limit`` is ``None`` for went. ``by`` is how it was learnt."""
+
+    source: str
+    by: str
+    limit: ForeignLimit | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfilesReported:
+    """The last part of what GetChargingProfiles asked for has come."""
+
+    request_id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +77,14 @@ class DriverActed:
     kind: str
 
 
-Effect = Booted | SessionChanged | Read | DriverActed
+Effect = Booted | Held | SessionChanged | Read | DriverActed | ForeignChanged | ProfilesReported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """What the charger said of its smart charging; ``None`` where it said nothing."""
 
+    smart_charging: bool | None = None  # said, and not reliable (field notes C.4): only a profile's answer tells
     units: frozenset[str] | None = None
     max_stack_level: int | None = None
     max_periods: int | None = None
@@ -80,13 +107,25 @@ class Station:
     sessions: dict[int, Session] = field(default_factory=dict)
     samples: dict[int, Sample] = field(default_factory=dict)
     ended: deque[str] = field(default_factory=lambda: deque(maxlen=_ENDED_KEPT))
-    last_start: tuple[object, ...] | None = None
+    starts: OrderedDict[tuple[object, ...], int] = field(default_factory=OrderedDict)  # 1.6: ids given, by start
     last_transaction_id: int = 0
+    registration: str = "Accepted"  # a charger that only reconnects has booted before
+    held: bool = False  # answer Pending until ``read_as``
+    read_as: tuple[str, str, str] | None = None  # what it called itself when it was read while Pending
+    deadline: Deadline | None = None
+    foreign: dict[tuple[str, int], ForeignLimit] = field(default_factory=dict)  # by source and connector
+    reports: dict[int, list[ForeignLimit]] = field(default_factory=dict)  # 2.0.1 ReportChargingProfiles by request
+    composite_lies: int = 0  # read-backs that the meter contradicted
 
     @property
     def electrical(self) -> Electrical:
         """What power is worked out with."""
         return Electrical(voltage=self.config.voltage, phases=self.config.phases, max_a=self.config.max_a)
+
+    @property
+    def rating(self) -> Rating:
+        """What limits are converted with."""
+        return Rating(phases=self.config.phases, max_a=self.config.max_a, voltage=self.config.voltage)
 
     def options(self, settings: OcppSettings) -> ProfileOptions:
         """Return how profiles are made for this charger: configured, else as it said, else the default."""
@@ -96,12 +135,63 @@ class Station:
         if self.config.stack_level is None and said.max_stack_level is not None:
             level = min(level, said.max_stack_level)
         return ProfileOptions(
-            rating=Rating(phases=self.config.phases, max_a=self.config.max_a, voltage=self.config.voltage),
+            rating=self.rating,
             unit=unit,
             stack_level=level,
             id_base=settings.profile_id_base,
             backdate_s=settings.backdate_s,
+            decimals=self.config.decimals,
         )
+
+    def most_periods(self, settings: OcppSettings) -> int:
+        """Return how many periods one profile may have: configured, else as the charger said, else the default."""
+        said = self.capabilities.max_periods if self.capabilities else None
+        return self.config.max_periods or said or settings.max_periods
+
+    def booted(self, vendor: str, model: str, firmware: str) -> tuple[str, tuple[Effect, ...]]:
+        """Take in a BootNotification and return the registration status to answer, and what follows."""
+        self.vendor, self.model, self.firmware = vendor[:MOST_TEXT], model[:MOST_TEXT], firmware[:MOST_TEXT]
+        said = (self.vendor, self.model, self.firmware)
+        was, self.registration = self.registration, self.config.registration.capitalize()
+        if self.registration == "Accepted" and self.held and self.read_as != said:
+            self.registration = "Pending"
+        if self.registration != "Accepted":
+            self.capabilities = None
+            return self.registration, ((Held(),) if self.registration == "Pending" else ())
+        if was != "Pending" or self.read_as != said:
+            self.capabilities = None  # new firmware may have come with the boot
+        return self.registration, (Booted(),)
+
+    def start_16(self, key: tuple[object, ...], now: datetime) -> int:
+        """Return the transaction id for a start; the same start sent again gets the same."""
+        if key not in self.starts:
+            self.starts[key] = self.next_transaction_id(now)
+            while len(self.starts) > _STARTS_KEPT:
+                self.starts.popitem(last=False)
+        return self.starts[key]
+
+    def note_foreign(self, limit: ForeignLimit) -> tuple[Effect, ...]:
+        """Note a limit that is not ours; nothing if it was known as it is."""
+        key = (limit.source, limit.connector)
+        known = self.foreign.get(key)
+        if known is not None and replace(known, since=limit.since) == limit:
+            return ()
+        if known is None and len(self.foreign) >= _MOST_FOREIGN:
+            return ()
+        self.foreign[key] = limit
+        return (ForeignChanged(source=limit.source, by=limit.by, limit=limit),)
+
+    def drop_foreign(self, source: str, connector: int | None, by: str) -> tuple[Effect, ...]:
+        """Note that a source limits no more; without ``connector`` nowhere."""
+        gone = [key for key in self.foreign if key[0] == source and connector in (None, key[1])]
+        for key in gone:
+            del self.foreign[key]
+        return (ForeignChanged(source=source, by=by, limit=None),) if gone else ()
+
+    @staticmethod
+    def recent(at: datetime | None, now: datetime) -> bool:
+        """Tell whether something is news: a queue of an offline charger tells what was hours ago (OCP-11)."""
+        return at is None or now - at <= _RECENT
 
     def begin(self, connector: int, transaction_id: str) -> tuple[Effect, ...]:
         """Note that ``transaction_id`` runs on ``connector``; nothing if that was known or is over."""
@@ -195,6 +285,8 @@ class Station:
             last_seen=self.last_seen,
             last_reading=self.last_reading,
             connected_since=self.connected_since if connected else None,
+            unresponsive=connected and self.deadline is not None and self.deadline.misses >= _UNRESPONSIVE,
+            foreign=tuple(limit for _, limit in sorted(self.foreign.items())),
         )
 
     def _status_word(self) -> str:

@@ -19,12 +19,16 @@ def names() -> tuple[str, ...]:
 
 def load(files: Iterable[str], base: Path | None = None) -> Programmes:
     """Read programmes by shipped name or path (relative to ``base``). Raises ``ProgrammeError`` naming the file."""
-    return Programmes.of(parse(_read(name, base or Path()), name) for name in files)
+    return Programmes.of(parse(_read(name, base), name) for name in files)
 
 
-def _read(name: str, base: Path) -> str:
-    path = SHIPPED / f"{name}.toml" if name in names() else base / name
+def path_of(name: str, base: Path | None = None) -> Path:
+    """Return the file that a name means."""
+    return SHIPPED / f"{name}.toml" if name in names() else (base or Path()) / name
+
+
+def _read(name: str, base: Path | None) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path_of(name, base).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ProgrammeError(f"{name}: cannot be read ({error}); shipped are {', '.join(names())}") from error

@@ -20,12 +20,16 @@ class Behaviour:
     """How a charger treats its profiles.
 
     ``accepts``: it says Accepted (else Rejected). ``obeys``: it limits the car. ``drops_at_reconnect``: it forgets its
-    profiles when it reconnects. ``goes_offline``, ``driver_overrides``: it does so at the time the fleet file gives.
+    profiles when it reconnects. ``keeps_limit``: a limit that ends by itself stays until it is cleared.
+    ``composite_a``: what its composite schedule always says. ``goes_offline``, ``driver_overrides``: it does so at the
+    time the fleet file gives.
     """
 
     accepts: bool = True
     obeys: bool = True
     drops_at_reconnect: bool = False
+    keeps_limit: bool = False
+    composite_a: float | None = None
     goes_offline: bool = False
     driver_overrides: bool = False
 
@@ -36,6 +40,8 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "ignores": Behaviour(obeys=False),
     "offline": Behaviour(goes_offline=True),
     "driver_override": Behaviour(driver_overrides=True),
+    "keeps_limit": Behaviour(keeps_limit=True),
+    "lying_composite": Behaviour(composite_a=16.0),
     "drops_profile_at_reconnect": Behaviour(drops_at_reconnect=True, goes_offline=True),
 }
 
@@ -64,12 +70,22 @@ class Charger:
     profiles: dict[int, Profile] = field(default_factory=dict)
     session: Session | None = None
     overridden: bool = False
+    kept_a: float | None = None  # the last limit, in a charger that keeps it
+    in_service: bool = True  # as the central system asked; a running session is finished first
 
     def limit_a(self, at: datetime) -> float | None:
         """Return the limit that the installed profiles make at ``at``, whether obeyed or not."""
         running = (self.session.transaction_id, self.session.started) if self.session else None
         wiring = Wiring(phases=self.phases, voltage=self.voltage)
-        return limit_a(self.profiles.values(), at, wiring, running)
+        limit = limit_a(self.profiles.values(), at, wiring, running)
+        if self.behaviour.keeps_limit:
+            self.kept_a = limit = self.kept_a if limit is None else limit
+        return limit
+
+    def composite_a(self, at: datetime) -> float:
+        """Return what the composite schedule says, which is not always the limit (A per phase, one decimal)."""
+        limit = self.limit_a(at) if self.behaviour.composite_a is None else self.behaviour.composite_a
+        return float(round(self.max_a if limit is None else limit, 1))
 
     def offered_a(self, at: datetime) -> float:
         """Return what the charger offers to the car (A per phase)."""
@@ -166,6 +182,7 @@ class Charger:
             and (number is not None or stack_level is None or p.stack_level == stack_level)
         }
         self.profiles = {n: p for n, p in self.profiles.items() if n not in gone}
+        self.kept_a = None
         return bool(gone)
 
     @staticmethod

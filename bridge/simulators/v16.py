@@ -5,14 +5,12 @@ Rule: it knows the standard from the library, not from the bridge: what the brid
 
 import asyncio
 from contextlib import suppress
-from datetime import datetime
 from typing import Any
 
 from ocpp.exceptions import OCPPError
 from ocpp.v16 import ChargePoint, call, call_result
 from ocpp.v16.enums import Action
 
-from bridge.simulators.charger import Charger
 from bridge.simulators.hardware import (
     CONNECTOR,
     DRIVER_OVERRIDE,
@@ -148,7 +146,7 @@ class ChargePoint16(ChargePoint):  # type: ignore[misc]
             charging_schedule={
                 "duration": duration,
                 "charging_rate_unit": "A",
-                "charging_schedule_period": [{"start_period": 0, "limit": _tenths(charger, now)}],
+                "charging_schedule_period": [{"start_period": 0, "limit": charger.composite_a(now)}],
             },
         )
 
@@ -197,6 +195,14 @@ class ChargePoint16(ChargePoint):  # type: ignore[misc]
         with suppress(OCPPError, OSError, TimeoutError):
             await table.get(requested_message, self.boot)()
 
+    @on(Action.change_availability)
+    def on_availability(self, connector_id: int, **asked: Any) -> Any:
+        """Agree; out of service, a running session is finished first (*Scheduled*)."""
+        charger = self.hardware.charger
+        charger.in_service = asked["type"] == "Operative"
+        waits = not charger.in_service and charger.session is not None
+        return call_result.ChangeAvailability(status="Scheduled" if waits else "Accepted")
+
     @on(Action.remote_stop_transaction)
     def on_remote_stop(self, transaction_id: int, **_: Any) -> Any:
         """Agree to end the session."""
@@ -209,8 +215,3 @@ class ChargePoint16(ChargePoint):  # type: ignore[misc]
         """End the session."""
         with suppress(OCPPError, OSError, TimeoutError):
             await self.end("Remote")
-
-
-def _tenths(charger: Charger, now: datetime) -> float:
-    limit = charger.limit_a(now)
-    return float(round(charger.max_a if limit is None else limit, 1))

@@ -151,15 +151,12 @@ class ChargePoint201(ChargePoint):  # type: ignore[misc]
     def on_composite(self, duration: int, evse_id: int, **_: Any) -> Any:
         """Give the limit in force as a schedule of one period."""
         now, charger = self.hardware.now(), self.hardware.charger
-        limit = charger.limit_a(now)
         schedule = {
             "evse_id": evse_id,
             "duration": duration,
             "schedule_start": stamp(now),
             "charging_rate_unit": "A",
-            "charging_schedule_period": [
-                {"start_period": 0, "limit": round(charger.max_a if limit is None else limit, 1)}
-            ],
+            "charging_schedule_period": [{"start_period": 0, "limit": charger.composite_a(now)}],
         }
         return call_result.GetCompositeSchedule(status="Accepted", schedule=schedule)
 
@@ -216,6 +213,14 @@ class ChargePoint201(ChargePoint):  # type: ignore[misc]
         }
         with suppress(OCPPError, OSError, TimeoutError):
             await table.get(requested_message, self.boot)()
+
+    @on(Action.change_availability)
+    def on_availability(self, operational_status: str, **_: Any) -> Any:
+        """Agree; out of service, a running session is finished first (*Scheduled*)."""
+        charger = self.hardware.charger
+        charger.in_service = operational_status == "Operative"
+        waits = not charger.in_service and charger.session is not None
+        return call_result.ChangeAvailability(status="Scheduled" if waits else "Accepted")
 
     @on(Action.request_stop_transaction)
     def on_remote_stop(self, transaction_id: str, **_: Any) -> Any:

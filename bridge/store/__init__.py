@@ -6,7 +6,22 @@ transaction; tables exist only through the migrations beside this file.
 
 from pathlib import Path
 
-from bridge.store.records import Changes, Command, Installed, OptTold, Outcome, PowerMean, Sample
+from bridge.store.records import (
+    Attribution,
+    Changes,
+    Command,
+    Installed,
+    LimitNote,
+    OptTold,
+    Outcome,
+    PowerMean,
+    Presence,
+    Sample,
+    Share,
+    Stage,
+    StandingLimit,
+    Supply,
+)
 from bridge.store.repository import BridgeStore
 from bridge.store.tables import metadata
 
@@ -16,13 +31,20 @@ VERSION_TABLE = "bridge_alembic"
 __all__ = [
     "MIGRATIONS",
     "VERSION_TABLE",
+    "Attribution",
     "BridgeStore",
     "Changes",
     "Command",
     "Installed",
+    "LimitNote",
     "OptTold",
     "Outcome",
     "PowerMean",
+    "Presence",
     "Sample",
+    "Share",
+    "Stage",
+    "StandingLimit",
+    "Supply",
     "metadata",
 ]

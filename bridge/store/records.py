@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from bridge.arbiter import Override
+from bridge.arbiter import Override, Source
+from bridge.asks import Reference
+from bridge.halfhour import HalfHour
+from bridge.outage import Outage
 from bridge.plan import Draw
 from bridge.target import CommandOutcome, LimitSchedule, MeterReading
 from bridge.verify import OutcomeState
@@ -21,6 +24,7 @@ class InstallState(StrEnum):
     REFUSED = "refused"  # the charger said no
     UNANSWERED = "unanswered"  # no usable answer, tried as often as allowed
     CLEARING = "clearing"  # is to be removed, not confirmed yet
+    STALE = "stale"  # the charger refused what should replace it: it must go first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,8 @@ class Outcome:
     checked_at: datetime | None = None
     phase: Phase = Phase.PLANNED
     updated_at: datetime
+    scheduled_start: datetime | None = None  # what the VTN asked for; the stored draw explains the difference
+    scheduled_end: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +128,91 @@ class PowerMean:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StandingLimit:
+    """A limit that an operator set on one resource or one group; ``ended_at`` is when it was taken back."""
+
+    limit_id: str
+    source: Source
+    resource_id: str | None
+    group_id: str | None
+    limit_a: float | None
+    limit_kw: float | None
+    reason: str
+    start: datetime
+    end: datetime | None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What a resource has of the limit of a group; ``division`` names the group, or the event and its limit."""
+
+    division: str
+    resource_id: str
+    limit_a: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitNote:
+    """From ``at`` on this limited the resource: why was I limited (ARB-09)."""
+
+    resource_id: str
+    at: datetime
+    limit_a: float | None
+    source: str
+    event_id: str | None
+    reason: str
+    losers: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribution:
+    """What one event came to at one resource in one interval, and who limited (ARB-10). Powers in kW, means."""
+
+    event_id: str
+    resource_id: str
+    start: datetime
+    end: datetime
+    contracted_kw: float | None
+    requested_kw: float | None
+    effective_kw: float | None
+    metered_kw: float | None
+    source: str
+    by_event: str | None
+    outcome: str
+    reason: str
+
+
+class Stage(StrEnum):
+    """How far a supply has been cut as the last resort of an emergency (ARB-17)."""
+
+    UNAVAILABLE = "unavailable"
+    STOPPED = "stopped"
+    RESTORING = "restoring"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supply:
+    """A charger taken out of service by us for an emergency."""
+
+    charger: str
+    event_id: str
+    stage: Stage
+    detail: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """From ``at`` on the charger was connected or not, and an override was in force there or not."""
+
+    charger: str
+    at: datetime
+    online: bool
+    overridden: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
     """What one transaction writes. ``removed`` names chargers that hold nothing of ours any more."""
 
@@ -134,6 +225,18 @@ class Changes:
     closed_overrides: tuple[str, ...] = ()
     opts: tuple[OptTold, ...] = ()
     readings: tuple[MeterReading, ...] = ()
+    standing: tuple[StandingLimit, ...] = ()
+    shares: tuple[Share, ...] = ()
+    dropped_divisions: tuple[str, ...] = ()
+    notes: tuple[LimitNote, ...] = ()
+    attributions: tuple[Attribution, ...] = ()
+    supplies: tuple[Supply, ...] = ()
+    restored: tuple[str, ...] = ()
+    references: tuple[Reference, ...] = ()
+    heard: tuple[tuple[str, datetime], ...] = ()  # VTN, last contact
+    outages: tuple[Outage, ...] = ()
+    presence: tuple[Presence, ...] = ()
+    half_hours: tuple[HalfHour, ...] = ()
 
     def __bool__(self) -> bool:
         """True if there is anything to write."""

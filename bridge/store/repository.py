@@ -7,18 +7,17 @@ an upsert: doing it again changes nothing.
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, Table, and_, delete, exists, func, insert, literal, or_, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Row, and_, delete, exists, func, insert, literal, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bridge.arbiter import Override
 from bridge.plan import Draw
 from bridge.store import tables
+from bridge.store.arbitration import ArbitrationReads, forget_arbitration, write_arbitration
 from bridge.store.records import (
     Changes,
     Command,
@@ -30,9 +29,11 @@ from bridge.store.records import (
     PowerMean,
     Sample,
 )
+from bridge.store.references import ReferenceReads, write_references
+from bridge.store.statements import plain, upsert
+from bridge.store.upkeep import UpkeepReads, forget_half_hours, forget_upkeep, write_upkeep
 from bridge.target import CommandOutcome, LimitSchedule, MeterReading
 from bridge.verify import OutcomeState
-from runtime.database import read
 
 OutcomeKey = tuple[datetime, str, str]
 """(effective start, eventID, resourceID): the order of pages."""
@@ -44,7 +45,7 @@ class Interrupted(Exception):
     """The one who committed for several was cancelled: writing again is harmless."""
 
 
-class BridgeStore:
+class BridgeStore(ArbitrationReads, ReferenceReads, UpkeepReads):
     """The bridge's durable state. Methods raise SQLAlchemy errors when the database fails, and ``Interrupted``."""
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -95,12 +96,12 @@ class BridgeStore:
             (row.event_id, row.resource_id): Draw(
                 event_id=row.event_id, resource_id=row.resource_id, start_u=row.start_u, release_u=row.release_u
             )
-            for row in await self._rows(query)
+            for row in await self.rows(query)
         }
 
     async def installed(self) -> dict[str, Installed]:
         """Return what every charger holds, by charger."""
-        rows = await self._rows(select(tables.installed))
+        rows = await self.rows(select(tables.installed))
         return {
             row.charger: Installed(
                 charger=row.charger,
@@ -117,7 +118,7 @@ class BridgeStore:
     async def commands(self, charger: str, limit: int = 100) -> tuple[Command, ...]:
         """Return a charger's latest commands, newest first."""
         query = select(tables.command).where(tables.command.c.charger == charger)
-        rows = await self._rows(query.order_by(tables.command.c.id.desc()).limit(limit))
+        rows = await self.rows(query.order_by(tables.command.c.id.desc()).limit(limit))
         return tuple(
             Command(
                 charger=row.charger,
@@ -132,6 +133,15 @@ class BridgeStore:
             for row in rows
         )
 
+    async def writes_since(self, at: datetime) -> dict[str, tuple[datetime, ...]]:
+        """Return when commands were sent to each charger since ``at``, oldest first."""
+        table = tables.command
+        query = select(table.c.charger, table.c.sent_at).where(table.c.sent_at >= at).order_by(table.c.id)
+        found: dict[str, list[datetime]] = {}
+        for row in await self.rows(query):
+            found.setdefault(row.charger, []).append(row.sent_at)
+        return {charger: tuple(sent) for charger, sent in found.items()}
+
     async def outcomes(self, *, event_id: str | None = None, unfinished: bool = False) -> tuple[Outcome, ...]:
         """Return outcomes ordered by start, event and resource: all, one event's, or only those not closed."""
         query = select(tables.outcome)
@@ -140,7 +150,15 @@ class BridgeStore:
         if unfinished:
             query = query.where(tables.outcome.c.phase != Phase.CLOSED.value)
         order = (tables.outcome.c.effective_start, tables.outcome.c.event_id, tables.outcome.c.resource_id)
-        return tuple(_outcome(row) for row in await self._rows(query.order_by(*order)))
+        return tuple(_outcome(row) for row in await self.rows(query.order_by(*order)))
+
+    async def outcomes_between(self, start: datetime, end: datetime) -> tuple[Outcome, ...]:
+        """Return the outcomes of events that were in force inside [start, end)."""
+        table = tables.outcome.c
+        query = select(tables.outcome).where(
+            table.effective_start < end, or_(table.effective_end.is_(None), table.effective_end > start)
+        )
+        return tuple(_outcome(row) for row in await self.rows(query))
 
     async def outcome_page(self, after: OutcomeKey | None, limit: int) -> tuple[Outcome, ...]:
         """Return at most ``limit`` outcomes, latest start first, that come after the one with the key ``after``."""
@@ -151,14 +169,16 @@ class BridgeStore:
             beyond = tuple_(table.c.event_id, table.c.resource_id) > tuple_(literal(event_id), literal(resource_id))
             query = query.where(or_(table.c.effective_start < start, and_(table.c.effective_start == start, beyond)))
         query = query.order_by(table.c.effective_start.desc(), table.c.event_id, table.c.resource_id).limit(limit)
-        return tuple(_outcome(row) for row in await self._rows(query))
+        return tuple(_outcome(row) for row in await self.rows(query))
 
-    async def overrides(self, *, include_closed: bool = False) -> tuple[Override, ...]:
-        """Return overrides by start; closed ones only if asked."""
+    async def overrides(self, *, include_closed: bool = False, since: datetime | None = None) -> tuple[Override, ...]:
+        """Return overrides by start; closed ones only if asked, ``since`` an instant."""
         query = select(tables.override)
         if not include_closed:
             query = query.where(tables.override.c.closed.is_(False))
-        rows = await self._rows(query.order_by(tables.override.c.start_at, tables.override.c.override_id))
+        if since is not None:
+            query = query.where(tables.override.c.start_at >= since)
+        rows = await self.rows(query.order_by(tables.override.c.start_at, tables.override.c.override_id))
         return tuple(
             Override(
                 override_id=row.override_id,
@@ -168,6 +188,8 @@ class BridgeStore:
                 start=row.start_at,
                 end=row.end_at,
                 source=row.source,
+                opt_id=row.opt_id,
+                budgeted=row.budgeted,
             )
             for row in rows
         )
@@ -177,7 +199,7 @@ class BridgeStore:
         query = select(tables.opt_told)
         if event_ids is not None:
             query = query.where(tables.opt_told.c.event_id.in_(list(event_ids)))
-        rows = await self._rows(query)
+        rows = await self.rows(query)
         return {
             (row.event_id, row.resource_id): OptTold(
                 event_id=row.event_id,
@@ -196,7 +218,7 @@ class BridgeStore:
         table = tables.reading
         for chunk in _chunks(chargers):
             query = select(table).where(table.c.charger.in_(chunk), table.c.at >= start, table.c.at < end)
-            for row in await self._rows(query):
+            for row in await self.rows(query):
                 found.append(
                     Sample(
                         charger=row.charger,
@@ -218,7 +240,7 @@ class BridgeStore:
                 .where(table.c.charger.in_(chunk), table.c.at >= start, table.c.at < end, table.c.power_w.is_not(None))
                 .group_by(table.c.charger)
             )
-            for row in await self._rows(query):
+            for row in await self.rows(query):
                 means[row.charger] = PowerMean(charger=row.charger, power_w=float(row.mean), samples=row.n)
         return means
 
@@ -234,16 +256,19 @@ class BridgeStore:
         outcome, override = tables.outcome, tables.override
         old = and_(outcome.c.phase == Phase.CLOSED.value, outcome.c.updated_at < before)
         async with self.engine.begin() as connection:
-            for table in (tables.draw, tables.opt_told):
+            for table in (tables.draw, tables.opt_told, tables.reference):
                 same = and_(outcome.c.event_id == table.c.event_id, outcome.c.resource_id == table.c.resource_id)
                 await connection.execute(delete(table).where(exists().where(old, same)))
             await connection.execute(delete(override).where(override.c.closed, override.c.start_at < before))
+            await forget_arbitration(connection, before)
+            await forget_upkeep(connection, before)
             gone = await connection.execute(delete(outcome).where(old))
             return gone.rowcount
 
-    async def _rows(self, query: Any) -> Sequence[Row[Any]]:
-        async with read(self.engine) as connection:
-            return (await connection.execute(query)).all()
+    async def forget_half_hours(self, before: datetime) -> None:
+        """Delete the half-hours that started before ``before``."""
+        async with self.engine.begin() as connection:
+            await forget_half_hours(connection, before)
 
 
 def _chunks(items: Sequence[str]) -> Iterable[list[str]]:
@@ -267,30 +292,23 @@ def _outcome(row: Row[Any]) -> Outcome:
 
 
 async def _write(connection: AsyncConnection, changes: Changes) -> None:
-    await _upsert(connection, tables.draw, [asdict(each) for each in changes.draws])
-    await _upsert(connection, tables.installed, [_installed_row(each) for each in changes.installed])
+    await upsert(connection, tables.draw, [plain(each) for each in changes.draws])
+    await upsert(connection, tables.installed, [_installed_row(each) for each in changes.installed])
     if changes.removed:
         where = tables.installed.c.charger.in_(changes.removed)
         await connection.execute(delete(tables.installed).where(where))
     if changes.commands:
         await connection.execute(insert(tables.command), [_command_row(each) for each in changes.commands])
-    await _upsert(connection, tables.outcome, [_outcome_row(each) for each in changes.outcomes])
-    await _upsert(connection, tables.override, [_override_row(each) for each in changes.overrides])
+    await upsert(connection, tables.outcome, [_outcome_row(each) for each in changes.outcomes])
+    await upsert(connection, tables.override, [_override_row(each) for each in changes.overrides])
     if changes.closed_overrides:
         where = tables.override.c.override_id.in_(changes.closed_overrides)
         await connection.execute(update(tables.override).where(where).values(closed=True))
-    await _upsert(connection, tables.opt_told, [asdict(each) for each in changes.opts])
-    await _upsert(connection, tables.reading, [_reading_row(each) for each in changes.readings])
-
-
-async def _upsert(connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    if not rows:
-        return
-    keys = [column.name for column in table.primary_key]
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(table)
-    rest = {name: statement.excluded[name] for name in (column.name for column in table.c) if name not in keys}
-    await connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=rest), list(rows))
+    await upsert(connection, tables.opt_told, [plain(each) for each in changes.opts])
+    await upsert(connection, tables.reading, [_reading_row(each) for each in changes.readings])
+    await write_arbitration(connection, changes)
+    await write_references(connection, changes)
+    await write_upkeep(connection, changes)
 
 
 def _installed_row(each: Installed) -> dict[str, Any]:
@@ -319,7 +337,7 @@ def _command_row(each: Command) -> dict[str, Any]:
 
 
 def _outcome_row(each: Outcome) -> dict[str, Any]:
-    return asdict(each) | {"state": each.state.value, "phase": each.phase.value}
+    return plain(each) | {"state": each.state.value, "phase": each.phase.value}
 
 
 def _override_row(each: Override) -> dict[str, Any]:
@@ -332,6 +350,8 @@ def _override_row(each: Override) -> dict[str, Any]:
         "start_at": each.start,
         "end_at": each.end,
         "closed": False,
+        "opt_id": each.opt_id,
+        "budgeted": each.budgeted,
     }
 
 

@@ -4,7 +4,7 @@ Rule: instants are stored in UTC by ``Instant`` and read back aware; only whole 
 because a version of a schedule is immutable; everything an operator may ask for is a column.
 """
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text, false
 
 from runtime.columns import Instant
 
@@ -72,6 +72,8 @@ outcome = Table(
     Column("checked_at", Instant),
     Column("phase", String, nullable=False),
     Column("updated_at", Instant, nullable=False),
+    Column("scheduled_start", Instant),
+    Column("scheduled_end", Instant),
     Index("bridge_outcome_by_phase", "phase"),
 )
 
@@ -86,7 +88,10 @@ override = Table(
     Column("start_at", Instant, nullable=False),
     Column("end_at", Instant),
     Column("closed", Boolean, nullable=False),
+    Column("opt_id", String, nullable=False, server_default=""),
+    Column("budgeted", Boolean, nullable=False, server_default=false()),
     Index("bridge_override_open", "closed"),
+    Index("bridge_override_by_start", "start_at"),
 )
 
 opt_told = Table(
@@ -109,4 +114,121 @@ reading = Table(
     Column("max_a", Float),
     Column("energy_wh", Float),
     Index("bridge_reading_by_time", "at"),
+)
+
+standing = Table(
+    "bridge_standing",
+    metadata,
+    Column("limit_id", String, primary_key=True),
+    Column("source", String, nullable=False),
+    Column("resource_id", String),
+    Column("group_id", String),
+    Column("limit_a", Float),
+    Column("limit_kw", Float),
+    Column("reason", Text, nullable=False),
+    Column("start_at", Instant, nullable=False),
+    Column("end_at", Instant),
+    Column("ended_at", Instant),
+)
+
+share = Table(
+    "bridge_share",
+    metadata,
+    Column("division", String, primary_key=True),
+    Column("resource_id", String, primary_key=True),
+    Column("limit_a", Float, nullable=False),
+)
+
+limit_history = Table(
+    "bridge_limit_history",
+    metadata,
+    Column("resource_id", String, primary_key=True),
+    Column("at", Instant, primary_key=True),
+    Column("limit_a", Float),
+    Column("source", String, nullable=False),
+    Column("event_id", String),
+    Column("reason", Text, nullable=False),
+    Column("losers", Text, nullable=False),
+    Index("bridge_limit_history_by_time", "at"),
+)
+
+attribution = Table(
+    "bridge_attribution",
+    metadata,
+    Column("event_id", String, primary_key=True),
+    Column("resource_id", String, primary_key=True),
+    Column("start_at", Instant, primary_key=True),
+    Column("end_at", Instant, nullable=False),
+    Column("contracted_kw", Float),
+    Column("requested_kw", Float),
+    Column("effective_kw", Float),
+    Column("metered_kw", Float),
+    Column("source", String, nullable=False),
+    Column("by_event", String),
+    Column("outcome", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("bridge_attribution_by_time", "start_at"),
+)
+
+reference = Table(
+    "bridge_reference",
+    metadata,
+    Column("event_id", String, primary_key=True),
+    Column("resource_id", String, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("power_w", Float),
+    Column("window_s", Float, nullable=False),
+    Column("samples", Integer, nullable=False),
+    Column("content_wh", Float),
+    Column("full_wh", Float),
+)
+
+supply = Table(
+    "bridge_supply",
+    metadata,
+    Column("charger", String, primary_key=True),
+    Column("event_id", String, nullable=False),
+    Column("stage", String, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+heard = Table(
+    "bridge_heard",
+    metadata,
+    Column("vtn", String, primary_key=True),
+    Column("at", Instant, nullable=False),
+)
+
+outage = Table(
+    "bridge_outage",
+    metadata,
+    Column("vtn", String, primary_key=True),
+    Column("since", Instant, primary_key=True),
+    Column("noticed", Instant, nullable=False),
+    Column("until", Instant),
+)
+
+presence = Table(
+    "bridge_presence",
+    metadata,
+    Column("charger", String, primary_key=True),
+    Column("at", Instant, primary_key=True),
+    Column("online", Boolean, nullable=False),
+    Column("overridden", Boolean, nullable=False),
+    Index("bridge_presence_by_time", "at"),
+)
+
+half_hour = Table(
+    "bridge_half_hour",
+    metadata,
+    Column("charger", String, primary_key=True),
+    Column("start", Instant, primary_key=True),
+    Column("energy_wh", Float),
+    Column("mean_w", Float),
+    Column("max_w", Float),
+    Column("samples", Integer, nullable=False),
+    Column("covered_s", Float, nullable=False),
+    Column("estimated", Boolean, nullable=False),
+    Index("bridge_half_hour_by_time", "start"),
 )

@@ -19,14 +19,17 @@ from examples.demo.site import prepare
 from runtime.clock import SystemClock
 
 ACTS = {
-    "all": (story.SIMPLE, story.CAPACITY),
-    "simple": (story.SIMPLE,),
-    "capacity": (story.CAPACITY,),
+    "all": ((story.SIMPLE,), story.OVERLAP),
+    "simple": ((story.SIMPLE,),),
+    "capacity": ((story.CAPACITY,),),
+    "overlap": (story.OVERLAP,),
 }
+"""What is shown: one scene after the other, the events of a scene overlap."""
+
 WIDTH = 120  # columns where the output is no terminal
 
 
-async def run(folder: Path, *, once: bool, acts: tuple[story.Act, ...], console: Console) -> int:
+async def run(folder: Path, *, once: bool, scenes: tuple[tuple[story.Act, ...], ...], console: Console) -> int:
     """Run the whole demonstration; returns the exit code."""
     clock = SystemClock()
     began = clock.now()
@@ -45,7 +48,7 @@ async def run(folder: Path, *, once: bool, acts: tuple[story.Act, ...], console:
         stage.say(f"certificates and settings are in {folder}, logs in {folder / 'logs'}")
         try:
             await story.start(stage)
-            faults = await _acts(stage, acts)
+            faults = await _scenes(stage, scenes)
             if not once:
                 await _linger(stage)
         finally:
@@ -53,19 +56,25 @@ async def run(folder: Path, *, once: bool, acts: tuple[story.Act, ...], console:
     return 1 if faults else 0
 
 
-async def _acts(stage: story.Stage, acts: tuple[story.Act, ...]) -> int:
+async def _scenes(stage: story.Stage, scenes: tuple[tuple[story.Act, ...], ...]) -> int:
     faults = 0
-    for act in acts:
-        if act is story.CAPACITY:
+    for scene in scenes:
+        if story.SIMPLE not in scene:
             await story.wait_all_back(stage)
-        event_id = await story.publish(stage, act)
-        await story.watch(stage, act, event_id)
-        lines = await outcome.collect(stage, act, event_id)
-        stage.console.print(outcome.render(act, lines), highlight=False, soft_wrap=True)
-        for line in lines:
-            for fault in line.faults:
-                faults += 1
-                stage.console.print(f"[red]{line.charger.identity}: {fault}[/red]")
+        published = [(act, await story.publish(stage, act)) for act in scene]
+        await story.watch(stage, published)
+        for act, event_id in published:
+            lines = await outcome.collect(stage, act, event_id)
+            stage.console.print(outcome.render(act, lines), highlight=False, soft_wrap=True)
+            for line in lines:
+                for fault in line.faults:
+                    faults += 1
+                    stage.console.print(f"[red]{line.charger.identity}: {fault}[/red]")
+    for fault in dict.fromkeys(stage.sums):
+        faults += 1
+        stage.console.print(f"[red]{fault}[/red]")
+    if not stage.sums:
+        stage.say("the site and the aggregator's chargers kept their limits together, by meter, all the time")
     opts = await stage.vtn.get("/opts?limit=1000")
     stage.say(f"the VTN holds {len(opts['opts'])} opts and telemetry of {len(FLEET)} resources")
     verdict = "[green]every outcome is as expected[/green]" if not faults else f"[red]{faults} faults[/red]"
@@ -87,13 +96,15 @@ def main() -> int:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(prog="make demo ARGS=...", description=__doc__)
     parser.add_argument("--once", action="store_true", help="end after the outcome; exit 0 only if all is as expected")
-    parser.add_argument("--act", choices=sorted(ACTS), default="all", help="only one of the two events")
+    parser.add_argument(
+        "--act", choices=sorted(ACTS), default="all", help="only one scene, or the capacity event alone"
+    )
     parser.add_argument("--folder", type=Path, default=Path(".demo"), help="where certificates, data and logs go")
     arguments = parser.parse_args()
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH, force_terminal=False)
     try:
         return asyncio.run(
-            run(arguments.folder.resolve(), once=arguments.once, acts=ACTS[arguments.act], console=console)
+            run(arguments.folder.resolve(), once=arguments.once, scenes=ACTS[arguments.act], console=console)
         )
     except DemoFailed as error:
         console.print(f"[red]{error}[/red]")

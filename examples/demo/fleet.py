@@ -1,9 +1,11 @@
-"""The 20 chargers of the demonstration, how each behaves, and the outcome that each must come to in both events.
+"""The 20 chargers of the demonstration, how each behaves, and the outcome that each must come to in every event.
 
 Rule: what is expected follows from the behaviour alone; nothing here is read by the software under demonstration.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,6 +14,7 @@ class Expected:
 
     state: str
     opt: str  # the VTN's view of the resource
+    also: tuple[str, ...] = ()  # states as true, where it depends on who was limited last and on what was measured
     reason: str = ""  # oadrCreateOpt's optReason, '' where the VEN's oadrCreatedEvent is the last word
 
 
@@ -20,11 +23,19 @@ IDLE = Expected(state="idle", opt="optIn")
 FAILED = Expected(state="failed", opt="optOut", reason="notParticipating")
 OPTED_OUT = Expected(state="opted_out", opt="optOut", reason="overrideStatus")
 UNRESPONSIVE = Expected(state="unresponsive", opt="optOut", reason="outageRunStatus")
+CONSTRAINED = Expected(state="constrained_by", opt="optIn")  # it complied, but somebody else limits it more
+# Its share of a dispatch may be as high, or be divided anew too often for its own limit to be seen by meter.
+SHARES = Expected(state="constrained_by", also=("verified", "applied"), opt="optIn")
+RECEIVED = Expected(state="received", opt="optIn")  # a price without a rule: stored, shown, and nothing moved
+
+SITE, SITE_A = "depot", 60  # a site whose connection lets its chargers have 60 A on each phase; they could draw 80 A
+AGGREGATOR, AGGREGATOR_KW = "aggregator", 10.5  # chargers whose flexibility is sold, and what they get together
+FEEDER = "feeder-7"  # chargers on a feeder that the network operator must relieve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoCharger:
-    """One charger: OCPP version, wiring, behaviour, and the expected outcome of the SIMPLE and the capacity event."""
+    """One charger: OCPP version, wiring, place, behaviour, and the expected outcome of each act it takes part in."""
 
     identity: str
     version: str
@@ -33,30 +44,36 @@ class DemoCharger:
     story: str
     behaviour: str = "obeys"
     script: dict[str, object] = field(default_factory=dict)
-    simple: Expected = VERIFIED
-    capacity: Expected = VERIFIED
+    lines: tuple[int, ...] = ()  # phases of the site; empty: the first ones
+    groups: tuple[str, ...] = ()
+    site: str | None = None
+    expected: Mapping[str, Expected] = field(default_factory=dict)  # by act; left out: verified
 
     @property
     def resource_id(self) -> str:
         """The resourceID that the VEN reports upstream."""
         return f"evse-{self.identity[2:].lower()}"
 
+    def outcome(self, act: str) -> Expected:
+        """Return what the charger must come to in an act."""
+        return self.expected.get(act, RECEIVED if act == "price" else VERIFIED)
 
-def _obeys(number: int, version: str, phases: int, max_a: int) -> DemoCharger:
-    return DemoCharger(identity=f"CP{number:02}", version=version, phases=phases, max_a=max_a, story="obeys")
+
+def _obeys(number: int, version: str, phases: int, max_a: int, story: str = "obeys", **more: Any) -> DemoCharger:
+    return DemoCharger(identity=f"CP{number:02}", version=version, phases=phases, max_a=max_a, story=story, **more)
 
 
 FLEET: tuple[DemoCharger, ...] = (
-    _obeys(1, "1.6", 1, 32),
-    _obeys(2, "1.6", 3, 16),
-    _obeys(3, "1.6", 3, 32),
-    _obeys(4, "1.6", 1, 16),
-    _obeys(5, "1.6", 3, 32),
-    _obeys(6, "1.6", 1, 32),
-    _obeys(7, "1.6", 3, 16),
-    _obeys(8, "2.0.1", 3, 32),
-    _obeys(9, "2.0.1", 1, 32),
-    _obeys(10, "2.0.1", 3, 16),
+    _obeys(1, "1.6", 1, 32, "depot", site=SITE),
+    _obeys(2, "1.6", 3, 16, "depot", site=SITE),
+    _obeys(3, "1.6", 3, 32, "depot", site=SITE),
+    _obeys(4, "1.6", 1, 16, "depot, wired to phase 2", site=SITE, lines=(2,)),
+    _obeys(5, "1.6", 3, 32, "on the feeder", groups=(FEEDER,), expected={"curtailment": CONSTRAINED}),
+    _obeys(6, "1.6", 1, 32, "on the feeder", groups=(FEEDER,), expected={"curtailment": CONSTRAINED}),
+    _obeys(7, "1.6", 3, 16, "on the feeder", groups=(FEEDER,), expected={"curtailment": CONSTRAINED}),
+    _obeys(8, "2.0.1", 3, 32, "sold", groups=(AGGREGATOR,), expected={"curtailment": SHARES}),
+    _obeys(9, "2.0.1", 1, 32, "sold", groups=(AGGREGATOR,), expected={"curtailment": SHARES}),
+    _obeys(10, "2.0.1", 3, 16, "sold", groups=(AGGREGATOR,)),
     _obeys(11, "2.0.1", 1, 16),
     _obeys(12, "2.0.1", 3, 32),
     _obeys(13, "2.0.1", 1, 32),
@@ -67,8 +84,7 @@ FLEET: tuple[DemoCharger, ...] = (
         max_a=32,
         story="no car",
         script={"plug_in_after_s": 86400},
-        simple=IDLE,
-        capacity=IDLE,
+        expected={"simple": IDLE, "capacity": IDLE, "curtailment": IDLE},
     ),
     DemoCharger(
         identity="CP15",
@@ -77,8 +93,7 @@ FLEET: tuple[DemoCharger, ...] = (
         max_a=32,
         story="refuses profiles",
         behaviour="refuses",
-        simple=FAILED,
-        capacity=FAILED,
+        expected={"simple": FAILED, "capacity": FAILED, "curtailment": FAILED},
     ),
     DemoCharger(
         identity="CP16",
@@ -87,8 +102,8 @@ FLEET: tuple[DemoCharger, ...] = (
         max_a=16,
         story="accepts and ignores",
         behaviour="ignores",
-        simple=FAILED,
-        capacity=FAILED,
+        groups=(FEEDER,),
+        expected={"simple": FAILED, "capacity": FAILED, "curtailment": FAILED, "emergency": FAILED},
     ),
     DemoCharger(
         identity="CP17",
@@ -98,7 +113,7 @@ FLEET: tuple[DemoCharger, ...] = (
         story="driver overrides once",
         behaviour="driver_override",
         script={"since": "limit", "at_s": 8, "override_by": "api"},
-        simple=OPTED_OUT,
+        expected={"simple": OPTED_OUT},
     ),
     DemoCharger(
         identity="CP18",
@@ -107,8 +122,8 @@ FLEET: tuple[DemoCharger, ...] = (
         max_a=32,
         story="goes offline, returns",
         behaviour="offline",
-        script={"since": "start", "at_s": 10, "offline_for_s": 50},
-        simple=UNRESPONSIVE,
+        script={"since": "limit", "at_s": 0.5, "offline_for_s": 36},
+        expected={"simple": UNRESPONSIVE},
     ),
     DemoCharger(
         identity="CP19",

@@ -3,6 +3,7 @@
 Rule: everything the programs need is in the files written here; nothing is patched into them.
 """
 
+import re
 import secrets
 import shutil
 import socket
@@ -12,10 +13,15 @@ from datetime import datetime
 from pathlib import Path
 
 from certs.demo import DemoPki, demo_pki
-from examples.demo.fleet import DemoCharger
+from examples.demo.fleet import SITE, SITE_A, DemoCharger
 
 VEN_ID = "VEN-demo"
 MARKET_CONTEXT = "http://gateway.example/programmes/dno-curtailment"
+EMERGENCY = "http://gateway.example/programmes/emergency-limit"
+DISPATCH = "http://gateway.example/programmes/aggregator-dispatch"
+TARIFF = "http://gateway.example/programmes/time-of-use"
+PROGRAMMES = Path(__file__).resolve().parents[2] / "bridge" / "programmes"
+RELEASE_S = 2  # random release in compressed time; as shipped it is minutes
 METER_S = 1  # the chargers' meter interval in compressed time
 SETTLE_S = 4  # the cars ramp 8 A a second; then one more meter value
 
@@ -90,11 +96,20 @@ def prepare(folder: Path, chargers: tuple[DemoCharger, ...], *, now: datetime) -
         fingerprint=pki.ven.fingerprint,
     )
     site.vtn_config.write_text(_vtn(pki, site, vtn_port, vtn_api))
-    site.bridge_config.write_text(_bridge(pki, site, chargers, (vtn_port, ocpp_port, bridge_api)))
+    programmes = [_compressed(folder, name) for name in ("aggregator-dispatch", "emergency-limit", "time-of-use")]
+    site.bridge_config.write_text(_bridge(pki, site, chargers, (vtn_port, ocpp_port, bridge_api), programmes))
     site.fleet_config.write_text(_fleet(pki, site, chargers, ocpp_port))
     for file in (site.vtn_config, site.bridge_config, site.fleet_config):
         file.chmod(0o600)  # they hold the token
     return site
+
+
+def _compressed(folder: Path, name: str) -> str:
+    """Write a shipped programme with a release window in compressed time; return its file's name."""
+    shipped = (PROGRAMMES / f"{name}.toml").read_text()
+    text = re.sub(r"release_window_s = \d+", f"release_window_s = {RELEASE_S}", shipped)
+    (folder / f"{name}.toml").write_text(text.replace('version = "1"', 'version = "1-demo"'))
+    return f"{name}.toml"
 
 
 def _vtn(pki: DemoPki, site: Site, port: int, api_port: int) -> str:
@@ -112,7 +127,13 @@ def _vtn(pki: DemoPki, site: Site, port: int, api_port: int) -> str:
     )
 
 
-def _bridge(pki: DemoPki, site: Site, chargers: tuple[DemoCharger, ...], ports: tuple[int, int, int]) -> str:
+def _bridge(
+    pki: DemoPki,
+    site: Site,
+    chargers: tuple[DemoCharger, ...],
+    ports: tuple[int, int, int],
+    programmes: list[str],
+) -> str:
     vtn_port, ocpp_port, api_port = ports
     ven_cert, ven_key = pki.ven.chain
     central_cert, central_key = pki.central.chain
@@ -136,6 +157,7 @@ def _bridge(pki: DemoPki, site: Site, chargers: tuple[DemoCharger, ...], ports: 
         "call_timeout_s": 5,
     }
     verify = {"settle_s": SETTLE_S, "retries": 1, "offline_after_s": 6, "after_s": 6, "before_s": 6}
+    arbiter = {"min_dwell_s": 0, "writes_per_hour": 1000, "cut_verify_s": 3}
     dispatch = {"tick_s": 0.5, "backoff_s": 1, "backoff_max_s": 4, "expiry_grace_s": 5}
     return "\n".join(
         (
@@ -145,7 +167,10 @@ def _bridge(pki: DemoPki, site: Site, chargers: tuple[DemoCharger, ...], ports: 
             table("[database]", {"url": f"sqlite+aiosqlite:///{site.folder}/bridge.sqlite3"}),
             table("[verify]", verify),
             table("[dispatch]", dispatch),
+            table("[arbiter]", arbiter),
+            table("[programme]", {"files": [*programmes, "dno-curtailment"]}),
             table("[telemetry]", {"fastest_s": 1, "flush_s": 1}),
+            table("[[sites]]", {"id": SITE, "max_a": SITE_A}),
             *(
                 table(
                     "[[chargers]]",
@@ -154,6 +179,9 @@ def _bridge(pki: DemoPki, site: Site, chargers: tuple[DemoCharger, ...], ports: 
                         "resource_id": charger.resource_id,
                         "phases": charger.phases,
                         "max_a": charger.max_a,
+                        "groups": charger.groups,
+                        **({} if charger.site is None else {"site": charger.site}),
+                        **({"lines": charger.lines} if charger.lines else {}),
                     },
                 )
                 for charger in chargers

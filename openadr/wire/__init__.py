@@ -4,7 +4,18 @@ Rule: the rest of the gateway sees only what is exported here and only the datac
 stays inside this package.
 """
 
-from openadr.wire.codec import Outline, decode, encode, encode_event, join_distribute, outline, root_name
+from openadr.wire.codec import (
+    Outline,
+    PayloadFrame,
+    decode,
+    encode,
+    encode_event,
+    encode_payload_frame,
+    encode_target,
+    join_distribute,
+    outline,
+    root_name,
+)
 from openadr.wire.events import EventFrame, encode_frame
 from openadr.wire.parsing import MAX_BYTES, parse, schema
 
@@ -12,10 +23,13 @@ __all__ = [
     "MAX_BYTES",
     "EventFrame",
     "Outline",
+    "PayloadFrame",
     "decode",
     "encode",
     "encode_event",
     "encode_frame",
+    "encode_payload_frame",
+    "encode_target",
     "join_distribute",
     "outline",
     "parse",

@@ -4,7 +4,7 @@ Rule: ``decode`` gives only messages that passed the hardened parser and the off
 oadrPayload whose body is canonical XML. Both are pure functions of their arguments.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from lxml import etree
 
 from openadr import messages as m
 from openadr.messages import Message
-from openadr.model import Event
+from openadr.model import EiTarget, Event
 from openadr.wire import events, opts, polling, registration, reports
 from openadr.wire.common import REQUEST_ID, VEN_ID
 from openadr.wire.parsing import MAX_BYTES, kind_of, parse, payload
@@ -64,6 +64,7 @@ _OPEN = {
 }
 _CLOSE = {kind: f"</oadr:oadr{kind.__name__}></oadr:oadrSignedObject></oadr:oadrPayload>" for kind in _CODECS}
 _MARK = ID_MARK.encode()
+_CUT = b"\x01"  # where a target belongs; cannot occur in text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,11 @@ def read(element: etree._Element) -> Message:
 
 def outline(data: bytes, *, max_bytes: int = MAX_BYTES) -> Outline:
     """Read only type, requestID, venID and optID. Raises ``WireError`` as ``decode`` does."""
-    element = payload(parse(data, max_bytes=max_bytes))
+    return outline_of(payload(parse(data, max_bytes=max_bytes)))
+
+
+def outline_of(element: etree._Element) -> Outline:
+    """Read only type, requestID, venID and optID of a payload element."""
     requests = element.iter(REQUEST_ID.clark)
     return Outline(
         kind=kind_of(element),
@@ -134,6 +139,38 @@ def join_distribute(
     parts = rendered if created is None else (events.stamp(one, created) for one in rendered)
     head = _OPEN[m.DistributeEvent] + events.encode_distribute_head(request_id, vtn_id, response)
     return _number(b"".join((head.encode(), *parts, _CLOSE[m.DistributeEvent].encode())))
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadFrame:
+    """An oadrDistributeEvent rendered but for the requestID and the targets of its events."""
+
+    before: bytes  # up to the requestID
+    between: tuple[bytes, ...]  # from there to the first target, between the targets, and the rest
+
+    def around(self, request_id: str, target: bytes) -> bytes:
+        """Return the whole if all the events have this target, as ``encode_target`` writes it."""
+        return b"%b%b%b" % (self.before, REQUEST_ID.text(request_id).encode(), target.join(self.between))
+
+    def around_each(self, request_id: str, targets: Sequence[bytes]) -> bytes:
+        """Return the whole if each event has its own target."""
+        parts = [part for pair in zip(self.between, [*targets, b""], strict=True) for part in pair]
+        return b"".join((self.before, REQUEST_ID.text(request_id).encode(), *parts))
+
+
+def encode_target(ven_id: str, resource_ids: tuple[str, ...]) -> bytes:
+    """Render the target that a VEN sees in its events: itself and resources of its own."""
+    return events.write_event_target(EiTarget(ven_ids=(ven_id,), resource_ids=resource_ids)).encode()
+
+
+def encode_payload_frame(vtn_id: str, response: m.EiResponse | None, made: Sequence[Event]) -> PayloadFrame:
+    """Render an oadrDistributeEvent but for requestID and targets, as ``encode`` does."""
+    head, rest = events.encode_distribute_head_apart(vtn_id, response)
+    frames = [events.encode_frame(each) for each in made]
+    ends = [rest.encode(), *(frame.after for frame in frames)]
+    starts = [*(frame.before for frame in frames), _CLOSE[m.DistributeEvent].encode()]
+    joined = _number(_CUT.join(end + start for end, start in zip(ends, starts, strict=True)))
+    return PayloadFrame((_OPEN[m.DistributeEvent] + head).encode(), tuple(joined.split(_CUT)))
 
 
 def _number(body: bytes) -> bytes:

@@ -1,14 +1,23 @@
 """EiEvent on the wire: oadrRequestEvent, oadrDistributeEvent, oadrCreatedEvent and the event itself.
 
 Rule: what makes a single event wrong (a value that is NaN, missing or of another kind, an uid that is no number) is
-kept as NaN or -1 for ``signals.check_event`` to refuse, so that it does not spoil the other events (R19).
+kept as NaN or -1 for ``signals.check_event`` to refuse, so that it does not spoil the other events (R19). An event that
+cannot be kept (a time that is not UTC, a duration over a century) is read as ``UnreadableEvent``.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 from math import nan
 
-from openadr.messages import CreatedEvent, DistributeEvent, EiResponse, EventResponse, RequestEvent
+from openadr.errors import OadrError
+from openadr.messages import (
+    CreatedEvent,
+    DistributeEvent,
+    EiResponse,
+    EventResponse,
+    RequestEvent,
+    UnreadableEvent,
+)
 from openadr.model import (
     ActivePeriod,
     Baseline,
@@ -137,13 +146,18 @@ def _read_event_response(reader: Reader) -> EventResponse:
 
 def encode_distribute_head(request_id: str, vtn_id: str, response: EiResponse | None) -> str:
     """Write what stands before the events in oadrDistributeEvent."""
-    return "".join(
-        (
-            "" if response is None else write_response(response),
-            REQUEST_ID.text(request_id),
-            VTN_ID.text(vtn_id),
-        )
-    )
+    before, after = encode_distribute_head_apart(vtn_id, response)
+    return before + REQUEST_ID.text(request_id) + after
+
+
+def encode_distribute_head_apart(vtn_id: str, response: EiResponse | None) -> tuple[str, str]:
+    """Write what stands before the requestID in oadrDistributeEvent, and what stands between it and the events."""
+    return "" if response is None else write_response(response), VTN_ID.text(vtn_id)
+
+
+def write_event_target(target: EiTarget) -> str:
+    """Write the target of an oadrEvent."""
+    return write_target(_TARGET, target)
 
 
 def encode_distribute_event(message: DistributeEvent) -> str:
@@ -155,11 +169,30 @@ def encode_distribute_event(message: DistributeEvent) -> str:
 def decode_distribute_event(root: Reader) -> DistributeEvent:
     """Read oadrDistributeEvent."""
     response = root.maybe_inside(RESPONSE)
+    events, unreadable = list[Event](), list[UnreadableEvent]()
+    for each in root.each(_OADR_EVENT):
+        try:
+            events.append(read_event(each))
+        except OadrError as error:
+            unreadable.append(_unreadable(each, error))
     return DistributeEvent(
         request_id=root.text(REQUEST_ID),
         vtn_id=root.text(VTN_ID),
-        events=tuple(map(read_event, root.each(_OADR_EVENT))),
+        events=tuple(events),
         response=None if response is None else read_response(response),
+        unreadable=tuple(unreadable),
+    )
+
+
+def _unreadable(reader: Reader, error: OadrError) -> UnreadableEvent:
+    """Read what an answer needs. Raises ``InvalidData`` if not even that can be read."""
+    descriptor = reader.inside(_EVENT).inside(_DESCRIPTOR)
+    return UnreadableEvent(
+        event_id=descriptor.text(EVENT_ID),
+        modification_number=descriptor.integer(MODIFICATION_NUMBER),
+        response_required=ResponseRequired(reader.token(_RESPONSE_REQUIRED)),
+        code=error.code,
+        description=error.description,
     )
 
 

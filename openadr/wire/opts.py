@@ -1,9 +1,11 @@
 """EiOpt on the wire: oadrCreateOpt, oadrCancelOpt and their answers.
 
 Rule: an absent vavailability is ``None`` and an empty one ``()``; that exactly one of schedule and event is there
-(R206) is for the service to check, the schema takes both or neither.
+(R206) is for the service to check, the schema takes both or neither. A window has a start and a length, nothing else of
+what the schema lets stand beside them (R200).
 """
 
+from openadr.errors import ComplianceError
 from openadr.messages import CanceledOpt, CancelOpt, CreatedOpt, CreateOpt
 from openadr.model import Availability, OptType
 from openadr.wire.common import (
@@ -29,6 +31,8 @@ from openadr.wire.xml import DURATION, Reader, Tag, write_dtstart
 
 OPT_ID, _OPT_REASON, _TARGET = map(Tag, ("ei:optID", "ei:optReason", "ei:eiTarget"))
 _VAVAILABILITY, _AVAILABLE, _DEVICE_CLASS = map(Tag, ("xcal:vavailability", "xcal:available", "oadr:oadrDeviceClass"))
+
+_NOT_IN_SCHEDULES = tuple(map(Tag, ("xcal:tolerance", "ei:x-eiNotification", "ei:x-eiRampUp", "ei:x-eiRecovery")))
 
 
 def encode_create_opt(message: CreateOpt) -> str:
@@ -77,8 +81,14 @@ def _write_schedule(schedule: tuple[Availability, ...] | None) -> str:
 
 
 def _read_schedule(reader: Reader) -> tuple[Availability, ...]:
-    windows = (one.inside(PROPERTIES) for one in reader.inside(COMPONENTS).each(_AVAILABLE))
-    return tuple(Availability(dtstart=one.dtstart(), duration=one.duration(DURATION)) for one in windows)
+    return tuple(_read_window(one.inside(PROPERTIES)) for one in reader.inside(COMPONENTS).each(_AVAILABLE))
+
+
+def _read_window(reader: Reader) -> Availability:
+    for tag in _NOT_IN_SCHEDULES:
+        if reader.maybe_inside(tag) is not None:
+            raise ComplianceError(f"vavailability has {tag.local}, which is forbidden there (R200)", field=tag.local)
+    return Availability(dtstart=reader.dtstart(), duration=reader.duration(DURATION))
 
 
 def encode_created_opt(message: CreatedOpt) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from openadr.errors import Replayed
 from openadr.identity import fingerprint
-from openadr.wire.signature import Verified
+from openadr.wire.signature import Authentic
 
 WINDOW = timedelta(seconds=60)  # default: far above a poll's way and a kept clock's error; openleadr's own is 5 s
 _KEPT_WINDOWS = 2  # one would do on a clock that never steps; the second bears a step back by a whole window
@@ -30,16 +30,16 @@ def fresh(timestamp: datetime, now: datetime, window: timedelta) -> bool:
     return abs(now - timestamp) <= window
 
 
-def admit(verified: Verified, now: datetime, window: timedelta = WINDOW) -> UsedNonce:
+def admit(signed: Authentic, now: datetime, window: timedelta = WINDOW) -> UsedNonce:
     """Return what the store must not know yet. Raises ``Replayed`` if the time of sending is outside the window."""
-    if not fresh(verified.timestamp, now, window):
-        seconds = round((verified.timestamp - now).total_seconds())
+    if not fresh(signed.timestamp, now, window):
+        seconds = round((signed.timestamp - now).total_seconds())
         raise Replayed(
             f"ReplayProtect timestamp is {abs(seconds)} s {'ahead of' if seconds > 0 else 'behind'} the clock here;"
             f" the limit is {window.total_seconds():g} s (R514)"
         )
     return UsedNonce(
-        fingerprint=fingerprint(verified.certificate_der),
-        nonce=verified.nonce,
-        forget_after=verified.timestamp + _KEPT_WINDOWS * window,
+        fingerprint=fingerprint(signed.certificate_der),
+        nonce=signed.nonce,
+        forget_after=signed.timestamp + _KEPT_WINDOWS * window,
     )

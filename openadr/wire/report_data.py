@@ -6,7 +6,7 @@ is the hot path of the gateway (thousands of intervals a message), so intervals 
 
 from lxml import etree
 
-from openadr.errors import ComplianceError, ReportNotSupported
+from openadr.errors import ComplianceError
 from openadr.model import (
     LoadControlState,
     LoadControlValue,
@@ -31,6 +31,7 @@ from openadr.wire.common import (
     read_maybe_target,
     write_maybe_target,
 )
+from openadr.wire.greenbutton import GB_DESCRIPTION, GB_PAYLOAD, read_feed, read_maybe_feed, write_feed
 from openadr.wire.units import read_item_base, write_item_base
 from openadr.wire.xml import (
     DTSTART,
@@ -57,7 +58,6 @@ _OVERRIDE, _LOAD_STATE = Tag("oadr:oadrManualOverride"), Tag("oadr:oadrLoadContr
 _CAPACITY, _LEVEL_OFFSET = Tag("oadr:oadrCapacity"), Tag("oadr:oadrLevelOffset")
 _PERCENT_OFFSET, _SET_POINT = Tag("oadr:oadrPercentOffset"), Tag("oadr:oadrSetPoint")
 _MIN, _MAX, _CURRENT, _NORMAL = map(Tag, ("oadr:oadrMin", "oadr:oadrMax", "oadr:oadrCurrent", "oadr:oadrNormal"))
-_GREEN_BUTTON = Tag("oadr:oadrGBPayload")
 
 
 def write_report(report: Report) -> str:
@@ -96,7 +96,9 @@ def _write_description(description: ReportDescription) -> str:
         write_maybe_target(_SUBJECT, description.report_subject),
         write_maybe_target(_SOURCE, description.report_data_source),
         _REPORT_TYPE.text(description.report_type),
-        write_item_base(description.item_base),
+        write_item_base(description.item_base)
+        if description.green_button is None
+        else write_feed(GB_DESCRIPTION, description.green_button),
         READING_TYPE.text(description.reading_type),
         MARKET_CONTEXT.maybe(description.market_context),
         ""
@@ -109,12 +111,14 @@ def _write_description(description: ReportDescription) -> str:
 
 def _read_description(reader: Reader) -> ReportDescription:
     rate = reader.maybe_inside(_RATE)
+    feed = read_maybe_feed(reader)
     return ReportDescription(
         r_id=reader.text(R_ID),
         report_subject=read_maybe_target(reader, _SUBJECT),
         report_data_source=read_maybe_target(reader, _SOURCE),
         report_type=reader.token(_REPORT_TYPE),
-        item_base=read_item_base(reader.element),
+        item_base=read_item_base(reader.element) if feed is None else None,
+        green_button=feed,
         reading_type=reader.token(READING_TYPE),
         market_context=reader.token(MARKET_CONTEXT) or None,
         sampling_rate=None
@@ -131,12 +135,14 @@ def _write_interval(interval: ReportInterval) -> str:
         DURATION.duration(interval.duration),
         "" if interval.uid is None else UID(UID_TEXT.integer(interval.uid)),
         *map(_write_payload, interval.payloads),
+        *(write_feed(GB_PAYLOAD, feed) for feed in interval.feeds),
     )
 
 
 def _read_interval(element: etree._Element) -> ReportInterval:
     dtstart, duration, uid = None, None, None
     payloads: list[ReportPayload] = []
+    feeds: list[str] = []
     for child in element:
         tag = child.tag
         if tag == _PAYLOAD.clark:
@@ -147,20 +153,17 @@ def _read_interval(element: etree._Element) -> ReportInterval:
             duration = read_length(child[0].text or "", DURATION.local)
         elif tag == UID.clark:
             uid = _read_uid(child[0].text or "")
+        elif tag == GB_PAYLOAD.clark:
+            feeds.append(read_feed(child))
         else:
-            _refuse(tag)
-    return ReportInterval(dtstart=dtstart, duration=duration, uid=uid, payloads=tuple(payloads))
+            text = "a report interval must hold oadrReportPayload, not signalPayload"
+            raise ComplianceError(text, field=INTERVAL.local)
+    return ReportInterval(dtstart=dtstart, duration=duration, uid=uid, payloads=tuple(payloads), feeds=tuple(feeds))
 
 
 def _read_uid(text: str) -> int | None:
     digits = text.strip()
     return read_whole(digits, UID.local) if digits else None
-
-
-def _refuse(tag: str) -> None:
-    if tag == _GREEN_BUTTON.clark:
-        raise ReportNotSupported("Green Button data is not supported", field=_GREEN_BUTTON.local)
-    raise ComplianceError("a report interval must hold oadrReportPayload, not signalPayload", field=INTERVAL.local)
 
 
 def _write_payload(payload: ReportPayload) -> str:

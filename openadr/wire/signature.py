@@ -77,23 +77,46 @@ _BLANKS = b" \t\r\n"  # white space of XML, allowed anywhere in base64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
-    """A message whose signature holds; ``payload`` is the element it was read from, inside the one digested."""
+class Authentic:
+    """A payload whose signature holds, not read yet; ``payload`` is the element inside the one digested."""
 
-    message: Message
     certificate_der: bytes  # of the signer; it was trusted, and whether it has expired is the caller's to say (R516)
     timestamp: datetime  # of sending, in UTC; not yet compared with any clock
     nonce: str  # as written by the peer
     payload: etree._Element = field(repr=False, compare=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified(Authentic):
+    """A message whose signature holds."""
+
+    message: Message
+
+
+def may_be_signed(data: bytes) -> bool:
+    """False if there is certainly no signature in a message: names of elements have no second spelling in UTF-8."""
+    return b"Signature" in data
+
+
 def verify(data: bytes, *, trusted: Trusted, max_bytes: int = MAX_BYTES, sha1: bool = False) -> Verified:
-    """Return the message of a signed payload: size, hardened parse, XSD, structure, signature, then content.
+    """Return the message of a signed payload, as ``authenticate`` and then ``read`` do."""
+    found = authenticate(data, trusted=trusted, max_bytes=max_bytes, sha1=sha1)
+    return Verified(
+        message=read(found.payload),
+        certificate_der=found.certificate_der,
+        timestamp=found.timestamp,
+        nonce=found.nonce,
+        payload=found.payload,
+    )
+
+
+def authenticate(data: bytes, *, trusted: Trusted, max_bytes: int = MAX_BYTES, sha1: bool = False) -> Authentic:
+    """Return the payload element of a signed payload: size, hardened parse, XSD, structure, signature.
 
     ``trusted`` is the one certificate (DER) expected, which then also serves a signature that only names its key, or a
     function that says whether a certificate found in KeyInfo is registered. ``sha1`` lets the SHA-1 forms of R514 in.
-    Raises ``SignatureMissing`` if there is no signature, ``SignatureInvalid`` if it does not hold, and what ``decode``
-    raises. The caller has yet to ask ``openadr.wire.replay``.
+    Raises ``SignatureMissing`` if there is no signature, ``SignatureInvalid`` if it does not hold, and the
+    ``WireError`` of bytes that are no message. The caller has yet to ask ``openadr.wire.replay`` and to ``read``.
     """
     root = parse(data, max_bytes=max_bytes, keep=True)
     if root.tag != _PAYLOAD or root.find(_SIGNATURE) is None:
@@ -107,10 +130,7 @@ def verify(data: bytes, *, trusted: Trusted, max_bytes: int = MAX_BYTES, sha1: b
     _check_value(info, _base64(signature[1]), certificate_der, _METHODS_WITH_SHA1 if sha1 else _METHODS)
     _check_references(info, signed_object, properties, _DIGESTS_WITH_SHA1 if sha1 else _DIGESTS)
     timestamp, nonce = _read_replay_protect(properties)
-    payload = signed_object[0]
-    return Verified(
-        message=read(payload), certificate_der=certificate_der, timestamp=timestamp, nonce=nonce, payload=payload
-    )
+    return Authentic(certificate_der=certificate_der, timestamp=timestamp, nonce=nonce, payload=signed_object[0])
 
 
 def _only_object(signature: etree._Element) -> etree._Element:

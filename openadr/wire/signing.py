@@ -56,6 +56,11 @@ class Signer:
             f"</ds:X509SubjectName><ds:X509Certificate>{body}</ds:X509Certificate></ds:X509Data></ds:KeyInfo>"
         )
 
+    @property
+    def is_rsa(self) -> bool:
+        """True for an RSA key, False for an EC one."""
+        return isinstance(self._key, rsa.RSAPrivateKey)
+
     @classmethod
     def from_pem(cls, key: bytes, certificates: bytes, *, password: bytes | None = None) -> Self:
         """Take PEM texts: a private key and a chain whose first certificate is its own. Raises ``ValueError``."""

@@ -117,7 +117,7 @@ def read_item_base(parent: etree._Element) -> ItemBase | None:
         if kind is not None:
             return _read(kind, Reader(child))
         if child.tag == _GREEN_BUTTON:
-            raise ReportNotSupported("Green Button data is not supported", field="oadrGBDataDescription")
+            raise ReportNotSupported("Green Button data has no place here", field="oadrGBDataDescription")
     return None
 
 

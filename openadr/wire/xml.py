@@ -47,6 +47,12 @@ def escape(text: str) -> str:
     return _SPECIAL.sub(_entity, text) if _SPECIAL.search(text) else text
 
 
+def unwritable(text: str) -> str | None:
+    """Return the first character of a text that XML cannot hold, as ``U+0001``; ``None`` if there is none."""
+    found = next((each[0] for each in _SPECIAL.finditer(text) if each[0] not in _ENTITIES), None)
+    return None if found is None else f"U+{ord(found):04X}"
+
+
 class Tag:
     """An element name: called with rendered content it writes the element; ``clark`` is its name when reading."""
 

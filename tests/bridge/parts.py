@@ -15,39 +15,53 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bridge.dispatch import Patience
+from bridge.dispatch import Calm, Patience
 from bridge.fleet import Fleet
+from bridge.link import LinkWatch
 from bridge.metrics import BridgeMetrics
+from bridge.outage import lost_after_s
 from bridge.outcomes import Measuring
+from bridge.overrides import Budget
 from bridge.program import Programme, Programmes
-from bridge.programmes import load
+from bridge.programmes import load, names
 from bridge.resources import Resource
 from bridge.schedule import Horizon, limit_at
 from bridge.store import MIGRATIONS, VERSION_TABLE, BridgeStore
-from bridge.supervisor import Rhythm, Supervision, Supervisor
+from bridge.supervision import Rhythm, Supervision
+from bridge.supervisor import Supervisor
 from bridge.target import ChargerStatus, CommandOutcome, CommandResult, LimitSchedule, MeterReading
 from bridge.verify import VerifyPolicy
+from openadr.errors import NotRegistered
 from openadr.model import (
     ActivePeriod,
+    Availability,
     EiTarget,
     Event,
     EventDescriptor,
     EventStatus,
     Interval,
+    ItemBase,
     OptType,
     Signal,
     SignalType,
+    power_real,
 )
 from openadr.times import Duration
 from runtime.clock import FakeClock
 from runtime.database import create_engine, upgrade
+from ven.client import VenStatus
 from ven.model import StoredEvent
 from ven.state import Beside
 
 T0 = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
 DNO = "http://gateway.example/programmes/dno-curtailment"
 EMERGENCY = "http://gateway.example/programmes/emergency-limit"
-PROGRAMMES = load(("dno-curtailment", "emergency-limit"))
+AGGREGATOR = "http://gateway.example/programmes/aggregator-dispatch"
+DRM = "http://gateway.example/programmes/drm"
+TARIFF = "http://gateway.example/programmes/time-of-use"
+PROGRAMMES = load(names())
+KW = power_real(scale="k")
+EUR = ItemBase(kind="currencyPerKWh", item_description="currencyPerKWh", item_units="EUR")
 VEN_ID = "ven-1"
 
 
@@ -66,12 +80,25 @@ def capacity(*values: tuple[int, float]) -> Signal:
     return signal("LOAD_CONTROL", SignalType.LOAD_CONTROL_CAPACITY, *values)
 
 
-def signal(name: str, kind: SignalType, *values: tuple[int, float], target: EiTarget | None = None) -> Signal:
+def dispatch(kind: SignalType, *values: tuple[int, float]) -> Signal:
+    """Return a LOAD_DISPATCH signal from (seconds, value) pairs, in kW where it is a power."""
+    unit = KW if kind in (SignalType.SETPOINT, SignalType.DELTA) else None
+    return signal("LOAD_DISPATCH", kind, *values, unit=unit)
+
+
+def signal(
+    name: str,
+    kind: SignalType,
+    *values: tuple[int, float],
+    target: EiTarget | None = None,
+    unit: ItemBase | None = None,
+) -> Signal:
     return Signal(
         signal_name=name,
         signal_type=kind,
         signal_id=f"signal-{name}-{kind}",
         target=target,
+        item_base=unit,
         intervals=tuple(
             Interval(duration=Duration(seconds=seconds), uid=uid, value=value)
             for uid, (seconds, value) in enumerate(values)
@@ -91,6 +118,8 @@ def event(
     status: EventStatus = EventStatus.FAR,
     test: str | None = None,
     open_ended: bool = False,
+    ramp_up: int | None = None,
+    recovery: int | None = None,
 ) -> Event:
     total = sum(interval.duration.seconds for interval in signals[0].intervals)
     return Event(
@@ -107,6 +136,8 @@ def event(
             dtstart=start,
             duration=Duration(seconds=0 if open_ended else total),
             startafter=None if startafter is None else Duration(seconds=startafter),
+            ramp_up=None if ramp_up is None else Duration(seconds=ramp_up),
+            recovery=None if recovery is None else Duration(seconds=recovery),
         ),
         signals=signals,
         target=target or EiTarget(),
@@ -129,6 +160,9 @@ class SimCharger:
     connected: bool = True
     refuses: bool = False
     ignores: bool = False
+    available: bool = True
+    keeps_charging: bool = False  # out of service, it finishes the running session first
+    refuses_sets: int = 0  # so many new limits
     drops: int = 0  # commands that will get no answer
     broken: bool = False
     answers: asyncio.Event | None = None  # set: answers wait for it
@@ -136,7 +170,7 @@ class SimCharger:
     sent: list[str] = field(default_factory=list)
 
     def draw_a(self, now: datetime) -> float:
-        if not self.session:
+        if not self.session or not (self.available or self.keeps_charging):
             return 0.0
         limits = [] if self.ignores else [limit_at(each, now) for each in self.schedules.values()]
         return min([self.demand_a, *(limit for limit in limits if limit is not None)])
@@ -171,6 +205,9 @@ class Park:
         charger = self.by_identity[identity]
         charger.sent.append("set")
         result = self._result(charger)
+        if charger.refuses_sets and result.outcome is CommandOutcome.ACCEPTED:
+            charger.refuses_sets -= 1
+            result = replace(result, outcome=CommandOutcome.REJECTED, detail="Rejected")
         if result.outcome is CommandOutcome.ACCEPTED:
             charger.schedules[schedule.schedule_id] = schedule
         if charger.answers is not None:
@@ -184,6 +221,24 @@ class Park:
         result = self._result(charger)
         if result.outcome is CommandOutcome.ACCEPTED:
             charger.schedules.pop(schedule_id, None)
+        return result
+
+    async def set_available(self, identity: str, available: bool) -> CommandResult:
+        await asyncio.sleep(0)
+        charger = self.by_identity[identity]
+        charger.sent.append("available" if available else "unavailable")
+        result = self._result(charger)
+        if result.outcome is CommandOutcome.ACCEPTED:
+            charger.available = available
+        return result
+
+    async def stop_session(self, identity: str) -> CommandResult:
+        await asyncio.sleep(0)
+        charger = self.by_identity[identity]
+        charger.sent.append("stop")
+        result = self._result(charger)
+        if result.outcome is CommandOutcome.ACCEPTED:
+            charger.session = False
         return result
 
     def status(self, identity: str) -> ChargerStatus | None:
@@ -238,7 +293,11 @@ class Upstream:
         self._engine = engine
         self.stored: dict[str, StoredEvent] = {}
         self.opts: list[Opt] = []
-        self.away = False
+        self.away = self.unregistered = False
+        self.last_contact: datetime | None = None
+        self.patience_s = 30.0
+        self.schedules: list[tuple[str, tuple[str, ...], OptType, str, tuple[Availability, ...]]] = []
+        self.cancelled: list[str] = []
         self.forgotten: list[str] = []
 
     async def events(self) -> tuple[StoredEvent, ...]:
@@ -272,6 +331,51 @@ class Upstream:
     def cancel(self, event_id: str, now: datetime) -> None:
         self.stored[event_id] = replace(self.stored[event_id], cancelled_at=now)
 
+    async def opt_schedule(
+        self,
+        *,
+        windows: tuple[Availability, ...],
+        resource_ids: tuple[str, ...],
+        opt_type: OptType,
+        reason: str,
+        market_context: str | None,
+        now: datetime,
+        beside: Beside[str],
+    ) -> str:
+        if self.unregistered:
+            raise NotRegistered("not registered")
+        opt_id = f"opt-s{len(self.schedules) + 1}"
+        async with self._engine.begin() as connection:
+            await beside(connection, opt_id)
+        self.schedules.append((opt_id, resource_ids, opt_type, reason, windows))
+        return opt_id
+
+    async def cancel_opt(self, opt_id: str, now: datetime, beside: Beside[str]) -> None:
+        if self.unregistered:
+            raise NotRegistered("not registered")
+        async with self._engine.begin() as connection:
+            await beside(connection, opt_id)
+        self.cancelled.append(opt_id)
+
+    @property
+    def status(self) -> VenStatus:
+        return VenStatus(
+            registered=not self.unregistered,
+            withdrawn=self.unregistered,
+            ven_id=None if self.unregistered else VEN_ID,
+            vtn_id=None if self.unregistered else "vtn-1",
+            last_contact=self.last_contact,
+            clock_offset_s=0.4,
+            outbox_depth=0,
+            last_failure=None,
+        )
+
+    async def leave(self) -> None:
+        self.unregistered = True
+
+    async def enter(self) -> None:
+        self.unregistered = False
+
     async def forget(self, event_id: str) -> None:
         self.forgotten.append(self.stored.pop(event_id).event.descriptor.event_id)
 
@@ -282,6 +386,8 @@ QUICK = Supervision(
     patience=Patience(attempts=3, backoff_s=5.0),
     rhythm=Rhythm(flush_s=5.0),
     measuring=Measuring(settle_s=20.0, after_s=30.0),
+    calm=Calm(min_dwell_s=0.0, deadband_kw=0.0, writes_per_hour=10_000),
+    budget=Budget(per_day=0),
 )
 
 
@@ -329,7 +435,11 @@ class World:
             draw=lambda: next(self._draws, 0.5),
             metrics=BridgeMetrics(CollectorRegistry()),
             settings=self.settings,
+            link=LinkWatch(self.store, {"vtn": self.upstream}, self._lost_after_s, lambda _event_id: "vtn"),
         )
+
+    def _lost_after_s(self) -> float:
+        return lost_after_s(self.programmes.by_context.values())
 
     async def start(self) -> None:
         await self.supervisor.load()
@@ -347,6 +457,7 @@ class World:
         for _ in range(6):
             await self.supervisor.reconcile(self.clock.now())
             await self.supervisor.dispatcher.settle()
+            await self.supervisor.escalator.settle()
 
     async def step(self, seconds: float, every: float = 5.0) -> None:
         """Let time pass, metering and reconciling every few seconds."""

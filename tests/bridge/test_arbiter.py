@@ -1,12 +1,23 @@
 """The effective limit: most restrictive wins, overrides leave only what may be left, source and reason are kept."""
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.arbiter import Override, StandingCap, effective, overridden_by, timeline
+from bridge.arbiter import (
+    EVERY_EVENT,
+    SUSPENSION,
+    Override,
+    Source,
+    StandingCap,
+    effective,
+    limit_now,
+    overridden_by,
+    timeline,
+)
 from bridge.plan import Cap
 from tests.bridge.parts import at
 
@@ -47,7 +58,7 @@ def override(*event_ids: str, start: float = 0, end: float | None = None, resour
     )
 
 
-SITE = StandingCap(source="site", limit_a=20.0, reason="house fuse")
+SITE = StandingCap(source=Source.SITE, limit_a=20.0, reason="house fuse")
 
 
 def test_arb_02_the_most_restrictive_of_all_caps_wins_and_the_losers_are_kept() -> None:
@@ -57,9 +68,9 @@ def test_arb_02_the_most_restrictive_of_all_caps_wins_and_the_losers_are_kept() 
 
 
 def test_arb_02_a_site_cap_below_the_event_wins() -> None:
-    found = effective([cap(24.0)], [], [SITE, StandingCap(source="default", limit_a=32.0, reason="d")], at(0))
+    found = effective([cap(24.0)], [], [SITE, StandingCap(source=Source.DEFAULT, limit_a=32.0, reason="d")], at(0))
     assert (found.limit_a, found.source, found.reason, found.event_id) == (20.0, "site", "house fuse", None)
-    assert found.losers == ("event event-1 (24 A)",)
+    assert found.losers == ("event event-1 (24 A)", "default (32 A)")
 
 
 def test_without_caps_there_is_no_limit() -> None:
@@ -153,3 +164,58 @@ def test_property_one_more_cap_never_raises_the_limit(caps: list[Cap], more: Cap
     before = effective(caps, [], [], moment).limit_a
     after = effective([*caps, more], [], [], moment).limit_a
     assert before is None or (after is not None and after <= before)
+
+
+CALENDAR = StandingCap(source=Source.CALENDAR, limit_a=8.0, reason="17:00 to 19:00", cap_id="limit-1", end=at(50))
+
+
+def test_arb_05_a_calendar_cap_may_be_overridden_by_its_id_and_protection_may_not() -> None:
+    assert effective([], [override("limit-1")], [CALENDAR], at(0)).limit_a is None
+    assert effective([], [override("event-1")], [CALENDAR], at(0)).limit_a == 8.0
+    site = replace(CALENDAR, source=Source.SITE)
+    assert effective([], [override("limit-1")], [site], at(0)).limit_a == 8.0
+    assert effective([cap(16.0)], [override(EVERY_EVENT)], [CALENDAR], at(0)).source == "calendar"
+
+
+def test_arb_05_a_calendar_cap_ends_by_itself() -> None:
+    line = timeline([], [], [CALENDAR], at(0))
+    assert [(piece.start, piece.limit_a, piece.standing) for piece in line] == [
+        (at(0), 8.0, True),
+        (at(50), None, False),
+    ]
+
+
+def test_ven_09_a_suspension_takes_out_emergencies_and_standing_caps_too() -> None:
+    out = replace(override(EVERY_EVENT), source=SUSPENSION)
+    assert out.everything
+    found = effective([cap(0.0, emergency=True)], [out], [SITE, CALENDAR], at(0))
+    assert (found.limit_a, found.source) == (None, "none")
+
+
+def test_arb_03_equal_standing_caps_are_named_by_the_hierarchy() -> None:
+    order = [Source.SAFETY, Source.SITE, Source.GROUP, Source.DSO, Source.USER, Source.CALENDAR, Source.DEFAULT]
+    caps = [StandingCap(source=source, limit_a=10.0, reason="r") for source in reversed(order)]
+    found = effective([cap(10.0), cap(10.0, event_id="event-2", emergency=True)], [], caps, at(0))
+    assert (found.source, found.category, found.urgent) == ("safety", "EMS", True)
+    assert found.losers == (
+        "site (10 A)",
+        "group (10 A)",
+        "dso (10 A)",
+        "event event-2 (10 A)",
+        "user (10 A)",
+        "event event-1 (10 A)",
+        "calendar (10 A)",
+        "default (10 A)",
+    )
+
+
+@given(st.lists(CAPS, max_size=5), st.sampled_from(list(Source)), st.floats(0, 63), st.integers(0, 1000))
+def test_arb_02_property_a_standing_cap_never_raises_the_limit(
+    caps: list[Cap], source: Source, amperes: float, second: int
+) -> None:
+    moment = at(second)
+    before = limit_now(caps, [], [], moment)
+    after = limit_now(caps, [], [StandingCap(source=source, limit_a=amperes, reason="r")], moment)
+    assert after is not None
+    assert after <= amperes
+    assert before is None or after <= before

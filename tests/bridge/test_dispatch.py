@@ -86,7 +86,7 @@ def charger(*, connected: bool = True, since: float = -100, session_since: float
 def test_the_next_command_follows_from_need_and_state(
     need: Need, installed: Installed | None, given: Charger, expected: tuple[Kind, str, int] | None
 ) -> None:
-    step = next_step(need, installed, given, H, 4, at(10))
+    step = next_step(need, installed, given, 4, at(10))
     assert (None if step is None else (step.kind, step.cause, step.attempt)) == expected
 
 

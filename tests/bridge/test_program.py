@@ -3,12 +3,26 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from bridge.program import EventClass, FloorPolicy, ProgrammeError, Programmes, parse
+from bridge.asks import Effect, FloorPolicy
+from bridge.program import EventClass, OverridePolicy, Programme, ProgrammeError, Programmes, parse
 from bridge.programmes import load, names
 from openadr.errors import InvalidData, SignalNotSupported, TargetMismatch
 from openadr.model import Signal, SignalType
-from tests.bridge.parts import DNO, EMERGENCY, PROGRAMMES, capacity, event, signal, simple
+from tests.bridge.parts import (
+    AGGREGATOR,
+    DNO,
+    EMERGENCY,
+    EUR,
+    PROGRAMMES,
+    capacity,
+    dispatch,
+    event,
+    resource,
+    signal,
+    simple,
+)
 
 GOOD = """
 market_context = "http://x.example/a"
@@ -37,7 +51,9 @@ def test_a_programme_is_read() -> None:
     )
     assert programme.floor is FloorPolicy.PAUSE
     assert programme.random_window_s == 600
-    assert programme.overridable
+    assert programme.overridable(Effect.CONSTRAIN)
+    assert programme.label == "http://x.example/a 3"
+    assert [rule.rule for rule in programme.acting] == ["levels"]
 
 
 @pytest.mark.parametrize(
@@ -111,9 +127,9 @@ def test_evt_11_a_price_is_informative_and_never_a_limit() -> None:
     programme.check(event(price, simple((60, 1))))
     rule = programme.rule_for(price)
     assert rule is not None
-    assert rule.fraction(0.31) is None
+    assert rule.ask(price, 0.31, resource()).effect is Effect.NORMAL
     with pytest.raises(InvalidData):
-        rule.fraction(float("inf"))
+        rule.check(price, float("inf"))
 
 
 def test_a_market_context_that_is_not_enrolled_is_462() -> None:
@@ -121,3 +137,76 @@ def test_a_market_context_that_is_not_enrolled_is_462() -> None:
         PROGRAMMES.of_event(event(simple((60, 1)), context="http://other.example"))
     assert PROGRAMMES.usable(event(simple((60, 1)), context="http://other.example")) is None
     assert PROGRAMMES.usable(event(simple((60, 1)))) is PROGRAMMES.by_context[DNO]
+
+
+def test_a_file_with_several_faults_names_each_by_its_key() -> None:
+    text = GOOD.replace('version = "3"', "").replace('override = "allowed"', 'override = { stop = "never", foo = 1 }')
+    with pytest.raises(ProgrammeError) as refusal:
+        parse(text, "mine.toml")
+    assert str(refusal.value).splitlines() == [
+        "mine.toml: version: Field required",
+        "mine.toml: override: Input should be 'allowed' or 'refused'",
+        "mine.toml: override.stop: Input should be 'allowed' or 'refused'",
+        "mine.toml: override.foo: Extra inputs are not permitted",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "floor", "stop", "constrain", "load_up"),
+    [
+        ("reliability", "floor", False, True, True),
+        ("regulation", "floor", False, True, True),
+        ("price", "floor", True, True, True),
+        ("load-up", "floor", True, True, True),
+        ("calendar", "floor", True, True, True),
+        ("test", "floor", True, True, True),
+        ("emergency", "pause", False, False, False),
+    ],
+)
+def test_arb_05_what_a_file_leaves_out_follows_from_its_class(
+    kind: str, floor: str, stop: bool, constrain: bool, load_up: bool
+) -> None:
+    text = GOOD.replace('floor = "pause"\noverride = "allowed"\n', "").replace('"reliability"', f'"{kind}"')
+    if kind == "emergency":
+        text = text.replace('version = "3"', 'version = "3"\nemergency = true\nrandom_window_s = 0')
+    programme = parse(text, "a")
+    assert programme.terms.floor == floor
+    asked = (Effect.STOP, Effect.CONSTRAIN, Effect.LOAD_UP)
+    assert [programme.overridable(each) for each in asked] == [stop, constrain, load_up]
+
+
+def test_arb_05_the_override_policy_is_a_table_by_what_is_asked() -> None:
+    programme = parse(GOOD.replace('"allowed"', '{ stop = "refused" }'), "a")
+    assert not programme.overridable(Effect.STOP)
+    assert programme.overridable(Effect.CONSTRAIN)
+    assert parse(GOOD.replace('"allowed"', '"refused"'), "a").overrides.load_up is OverridePolicy.REFUSED
+
+
+def test_rnd_03_an_emergency_may_have_no_ramp_up_of_its_own() -> None:
+    head = 'class = "emergency"\nemergency = true\nrandom_window_s = 0\nramp_up_s = 30'
+    text = GOOD.replace('class = "reliability"', head).replace('"allowed"', '"refused"')
+    with pytest.raises(ProgrammeError, match="ramp_up_s: an emergency acts at once"):
+        parse(text, "a")
+
+
+def test_ops_03_a_programme_that_changes_needs_a_new_version() -> None:
+    before = Programmes.of([parse(GOOD, "a")])
+    with pytest.raises(ProgrammeError, match=r"http://x\.example/a has changed and is still version 3"):
+        Programmes.of([parse(GOOD.replace("0.8", "0.7"), "a")]).succeed(before)
+    Programmes.of([parse(GOOD.replace("0.8", "0.7").replace('"3"', '"4"'), "a")]).succeed(before)
+    Programmes.of([parse(GOOD, "a"), PROGRAMMES.by_context[DNO]]).succeed(before)
+
+
+def test_a_programme_that_is_no_table_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        Programme.model_validate([])
+
+
+def test_rule_510_the_shipped_aggregator_programme_takes_simple_price_and_dispatch_together() -> None:
+    given_event = event(
+        dispatch(SignalType.SETPOINT, (60, 11.0)),
+        simple((60, 2)),
+        signal("ELECTRICITY_PRICE", SignalType.PRICE, (60, 0.3), unit=EUR),
+        context=AGGREGATOR,
+    )
+    assert PROGRAMMES.usable(given_event) is PROGRAMMES.by_context[AGGREGATOR]

@@ -88,11 +88,11 @@ def test_limit_at_follows_the_periods() -> None:
 def test_holds_compares_only_what_is_left() -> None:
     have = schedule((0, 24.0), (100, 16.0))
     want = schedule((0, 16.0), start=120)
-    assert not holds(have, want, at(0), open_ended=False, horizon=H)
-    assert holds(have, want, at(120), open_ended=False, horizon=H)
-    assert not holds(have, schedule((0, 10.0), start=120), at(120), open_ended=False, horizon=H)
-    assert not holds(have, schedule((0, 16.0), start=120, end=400), at(120), open_ended=False, horizon=H)
-    assert holds(schedule((0, 16.0), (50, 16.0)), schedule((0, 16.0)), at(0), open_ended=False, horizon=H)
+    assert not holds(have, want, at(0), lasting_s=None)
+    assert holds(have, want, at(120), lasting_s=None)
+    assert not holds(have, schedule((0, 10.0), start=120), at(120), lasting_s=None)
+    assert not holds(have, schedule((0, 16.0), start=120, end=400), at(120), lasting_s=None)
+    assert holds(schedule((0, 16.0), (50, 16.0)), schedule((0, 16.0)), at(0), lasting_s=None)
     assert over(have, at(300))
     assert not over(have, at(299))
 
@@ -100,10 +100,10 @@ def test_holds_compares_only_what_is_left() -> None:
 def test_an_open_ended_limit_is_renewed_at_half_of_its_length() -> None:
     have = schedule((0, 16.0), end=600)
     want = schedule((0, 16.0), start=299, end=899)
-    assert holds(have, want, at(299), open_ended=True, horizon=H)
-    assert not holds(have, want, at(300), open_ended=True, horizon=H)
-    assert not holds(have, schedule((0, 10.0), start=10, end=610), at(10), open_ended=True, horizon=H)
-    assert not holds(have, schedule((0, 10.0), (50, 16.0), start=10, end=610), at(10), open_ended=True, horizon=H)
+    assert holds(have, want, at(299), lasting_s=600)
+    assert not holds(have, want, at(300), lasting_s=600)
+    assert not holds(have, schedule((0, 10.0), start=10, end=610), at(10), lasting_s=600)
+    assert not holds(have, schedule((0, 10.0), (50, 16.0), start=10, end=610), at(10), lasting_s=600)
 
 
 @given(st.integers(0, 900), st.floats(0, 0.999))
@@ -115,4 +115,4 @@ def test_property_an_unchanged_plan_is_never_sent_again(second: int, fraction: f
     later = desired(left, moment, H)
     assert first is not None
     assert later is not None
-    assert holds(first, later, moment, open_ended=False, horizon=H)
+    assert holds(first, later, moment, lasting_s=None)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from bridge.allocate import Strategy
+from bridge.resources import Kind, Scenario
 from bridge.settings import ENV_PREFIX, BridgeSettings, charger_configs, read_settings, resources, sampling, supervision
 from runtime.settings import SettingsError, load
 
@@ -82,3 +84,81 @@ def test_a_mistake_is_told_by_its_key(tmp_path: Path, old: str, new: str, messag
     with pytest.raises(SettingsError) as refusal:
         read(tmp_path, GOOD.replace(old, new))
     assert message in str(refusal.value)
+
+
+GROUPED = (
+    GOOD.replace(
+        'resource_id = "evse-2"',
+        """resource_id = "evse-2"
+type = "water_heater"
+site = "depot"
+feeder = "f7"
+scenario = "depot"
+priority = 1
+rated_a = 40
+limit_a = 16
+contracted_kw = 11
+lines = [2, 3, 1]
+""",
+    )
+    + """
+[[sites]]
+id = "depot"
+max_a = 63
+strategy = "priority"
+[[groups]]
+id = "feeder-7"
+max_kw = 100
+reserve_offline = false
+[arbiter]
+min_dwell_s = 5
+strategy = "round_robin"
+[override]
+per_day = 2
+classes = ["reliability"]
+"""
+)
+
+
+def test_arb_16_sites_groups_and_typed_resources_become_values_of_the_core(tmp_path: Path) -> None:
+    settings = read(tmp_path, GROUPED)
+    first, second = resources(settings)
+    assert (first.kind, first.lines, first.memberships) == (Kind.EVSE, (1,), ("feeder-7",))
+    assert (second.kind, second.device_classes, second.lines) == (Kind.WATER_HEATER, ("Water_Heater",), (2, 3, 1))
+    assert (second.memberships, second.scenario, second.rated_a) == (("depot", "f7"), Scenario.DEPOT, 40.0)
+    core = supervision(settings)
+    assert [(each.group_id, each.source.value, each.limit.words()) for each in core.groups] == [
+        ("depot", "site", "63 A per phase"),
+        ("feeder-7", "group", "100 kW"),
+    ]
+    assert core.groups[0].sharing.strategy is Strategy.PRIORITY
+    assert not core.groups[1].sharing.reserve_offline
+    assert (core.sharing.strategy, core.calm.min_dwell_s, core.budget.per_day) == (Strategy.ROUND_ROBIN, 5.0, 2)
+    assert core.configured["evse-2"][0].limit_a == 16.0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('id = "depot"', 'id = "nowhere"', "no charger belongs to"),
+        ('id = "feeder-7"', 'id = "depot"', "given twice"),
+        ("max_kw = 100", "", "needs max_a or max_kw"),
+        ("lines = [2, 3, 1]", "lines = [1, 2]", "3 different phases"),
+        ("lines = [2, 3, 1]", "lines = [1, 2, 2]", "3 different phases"),
+        ("rated_a = 40", "rated_a = 16", "below the installed maximum"),
+        ('type = "water_heater"', 'type = "toaster"', "type"),
+        ('strategy = "priority"', 'strategy = "luck"', "strategy"),
+        ('classes = ["reliability"]', 'classes = ["x"]', "classes"),
+    ],
+)
+def test_arb_16_a_mistake_in_sites_and_groups_is_told_by_its_key(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    assert old in GROUPED
+    with pytest.raises(SettingsError, match=message):
+        read(tmp_path, GROUPED.replace(old, new))
+
+
+def test_map_09_a_limit_a_charger_cannot_hold_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="MAP-09"):
+        read(tmp_path, GROUPED.replace('type = "water_heater"', "").replace("limit_a = 16", "limit_a = 3"))

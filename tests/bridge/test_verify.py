@@ -125,6 +125,7 @@ def test_constrained_by_somebody_else_is_said_so() -> None:
 def test_idle_promises_nothing() -> None:
     assert verdict(40, transaction=False).state is OutcomeState.IDLE
     assert verdict(40, transaction=False, reading=reading(40, watts=3.0)).state is OutcomeState.IDLE
+    assert verdict(40, transaction=False, reading=reading(40, watts=3.0)).reason == "no charging session"
     assert verdict(40, before_w=20.0, reading=reading(40, watts=3.0)).state is OutcomeState.IDLE
     assert verdict(40, before_w=None, reading=reading(40, watts=3.0)).state is OutcomeState.IDLE
 
@@ -204,6 +205,12 @@ def test_the_tally_counts_met_and_finally_failed_readings_only() -> None:
         (OutcomeState.APPLIED, Tally(failed=2), OutcomeState.FAILED, "why"),
         (OutcomeState.IDLE, Tally(met=2), OutcomeState.VERIFIED, "met in 2 readings while there was a load; then: why"),
         (OutcomeState.IDLE, Tally(), OutcomeState.IDLE, "why"),
+        (
+            OutcomeState.IDLE,
+            Tally(met=0, failed=3),
+            OutcomeState.FAILED,
+            "not met in 3 readings while there was a load; then: why",
+        ),
         (OutcomeState.OPTED_OUT, Tally(met=2, failed=1), OutcomeState.OPTED_OUT, "why"),
         (OutcomeState.UNRESPONSIVE, Tally(met=2), OutcomeState.UNRESPONSIVE, "why; met in 2 readings before"),
         (OutcomeState.UNRESPONSIVE, Tally(), OutcomeState.UNRESPONSIVE, "why"),
@@ -265,3 +272,17 @@ def test_tel_12_a_meter_that_falls_silent_verifies_no_longer() -> None:
         OutcomeState.APPLIED,
         "no meter reading for 900 s; met in 3 readings before",
     )
+
+
+def test_tel_12_a_meter_without_phase_currents_is_not_misled_by_a_line_above_its_nominal_voltage() -> None:
+    true_16_a_at_252_v = reading(40, watts=16.0 * 3 * 252.0)
+    assert verdict(40, reading=true_16_a_at_252_v).state is OutcomeState.VERIFIED
+    assert not verdict(40, reading=reading(40, watts=20.0 * 3 * 252.0)).met
+    assert not verdict(40, reading=reading(40, 17.5, 17.5, 17.5, watts=12_000.0)).met  # measured currents need no band
+
+
+def test_tel_12_compliance_by_total_power_alone_says_that_the_phases_are_not_known() -> None:
+    one_phase_car = verdict(40, limit_a=10.0, effective_a=10.0, reading=reading(40, watts=16.0 * 230.0))
+    assert one_phase_car.met
+    assert "the meter does not say how it is spread over the phases" in one_phase_car.reason
+    assert "spread" not in verdict(40, limit_a=10.0, reading=reading(40, watts=2000.0)).reason

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bridge.program import schema as programme_schema
 from bridge.settings import BridgeSettings
 from runtime.settings import Settings, schema
 from vtn.settings import VtnSettings
@@ -24,7 +25,7 @@ def generator() -> dict[str, Any]:
     return runpy.run_path(str(ROOT / "docs" / "generate.py"))
 
 
-@pytest.mark.parametrize("name", ["settings.md"])
+@pytest.mark.parametrize("name", ["settings.md", "signal-profile.md"])
 def test_generated_page_is_current(generator: dict[str, Any], name: str) -> None:
     page = generator["PAGES"][name]()
     assert (ROOT / "docs" / "reference" / name).read_text() == page, "run: make docs"
@@ -33,6 +34,10 @@ def test_generated_page_is_current(generator: dict[str, Any], name: str) -> None
 @pytest.mark.parametrize(("name", "settings"), [("vtn", VtnSettings), ("bridge", BridgeSettings)])
 def test_settings_schema_is_current(name: str, settings: type[Settings]) -> None:
     assert (ROOT / "schemas" / f"{name}-settings.schema.json").read_text() == schema(settings), "run: make schemas"
+
+
+def test_programme_schema_is_current() -> None:
+    assert (ROOT / "schemas" / "programme.schema.json").read_text() == programme_schema(), "run: make schemas"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -29,8 +29,9 @@ def test_demo_once_ends_with_every_outcome_as_expected(tmp_path: Path) -> None:
     assert "every outcome is as expected" in ran.stdout
     for number in range(1, 21):
         assert ran.stdout.count(f"CP{number:02} ") >= 2  # a line in both tables
-    for word in ("verified", "failed", "opted_out", "unresponsive", "idle"):
+    for word in ("verified", "failed", "opted_out", "unresponsive", "idle", "constrained_by", "received"):
         assert word in ran.stdout
+    assert "kept their limits together, by meter" in ran.stdout
 
 
 def test_demo_fails_without_verification_by_meter(tmp_path: Path) -> None:

@@ -12,7 +12,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from openadr.errors import InvalidData
-from openadr.identity import FINGERPRINT_LENGTH, certificate_facts, fingerprint, normal_fingerprint
+from openadr.identity import (
+    FINGERPRINT_LENGTH,
+    CertificateFacts,
+    certificate_facts,
+    fingerprint,
+    names_host,
+    normal_fingerprint,
+)
 
 NOT_BEFORE = datetime(2026, 1, 1, tzinfo=UTC)
 NOT_AFTER = datetime(2027, 1, 1, tzinfo=UTC)
@@ -105,3 +112,36 @@ def test_rule_516_validity_in_time(now: datetime, valid: bool) -> None:
 def test_what_is_no_certificate_is_refused(der: bytes) -> None:
     with pytest.raises(InvalidData, match="DER"):
         certificate_facts(der)
+
+
+@pytest.mark.parametrize(
+    ("host", "named"),
+    [
+        ("ven.example", True),
+        ("VEN.example.", True),
+        ("b.example", True),
+        ("c.example", False),
+        ("a.wild.example", True),
+        ("a.b.wild.example", False),
+        ("wild.example", False),
+        ("192.0.2.1", True),
+        ("192.0.2.2", False),
+        ("2001:db8::1", True),
+        ("2001:0db8:0:0::1", True),
+        ("example", False),
+        ("", False),
+    ],
+)
+def test_the_host_a_certificate_is_made_out_to(host: str, named: bool) -> None:
+    facts = CertificateFacts(
+        subject_cn="x",
+        issuer_cn="ca",
+        organisation="",
+        serial="1",
+        not_before=NOT_BEFORE,
+        not_after=NOT_AFTER,
+        fingerprint="",
+        san_dns=("ven.example", "B.Example", "*.wild.example"),
+        san_ip=("192.0.2.1", "2001:db8::1"),
+    )
+    assert names_host(facts, host) is named

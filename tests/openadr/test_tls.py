@@ -249,6 +249,27 @@ async def test_sec_03_pas1878_takes_only_tls_1_3(pki: Pki) -> None:
     assert listener.refused == ["UNSUPPORTED_PROTOCOL"]
 
 
+@pytest.mark.parametrize("server", ["vtn_ec", "vtn_rsa"])
+@pytest.mark.parametrize("ven", ["ven_ec", "ven_rsa"])
+async def test_sec_03_pas1878_with_either_kind_of_certificate(pki: Pki, server: str, ven: str) -> None:
+    async with listening(strict(pki, getattr(pki, server).chain, profile=TlsProfile.PAS1878)) as listener:
+        found = await talk(listener.port, client(pki, getattr(pki, ven).chain, TlsProfile.PAS1878))
+    assert (found.version, found.suite[:4], listener.seen) == ("TLSv1.3", "TLS_", ["ven"])
+
+
+@pytest.mark.parametrize("profile", [TlsProfile.OPENADR, TlsProfile.MODERN])
+async def test_sec_03_a_pas1878_client_talks_to_no_tls_1_2_server(pki: Pki, profile: TlsProfile) -> None:
+    def older(refused: Callable[[str], None]) -> ssl.SSLContext:
+        context = server_context(cert_chains=pki.both, client_ca=pki.ca, profile=profile, on_refused=refused)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        return context
+
+    async with listening(older) as listener:
+        with pytest.raises(REFUSED):
+            await talk(listener.port, client(pki, pki.ven_ec.chain, TlsProfile.PAS1878))
+    assert listener.seen == []
+
+
 async def test_tls_1_1_is_refused_by_every_profile(pki: Pki) -> None:
     contexts = [client(pki, None, profile) for profile in TlsProfile]
     assert all(context.minimum_version >= ssl.TLSVersion.TLSv1_2 for context in contexts)

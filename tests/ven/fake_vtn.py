@@ -4,6 +4,8 @@ import ssl
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import format_datetime
 from typing import TypeVar
 
 from aiohttp import web
@@ -57,6 +59,7 @@ class FakeVtn:
         self._context = context
         self._runner: web.AppRunner | None = None
         self._sequence = 0
+        self.clock: Callable[[], datetime] | None = None  # what the Date header says; None: the real time
 
     async def start(self) -> None:
         """Listen on 127.0.0.1."""
@@ -96,7 +99,8 @@ class FakeVtn:
         if callable(fault):
             return await fault()
         answer = self._answer(message) if fault is None else fault
-        return web.Response(body=wire.encode(answer), content_type="application/xml")
+        headers = {} if self.clock is None else {"Date": format_datetime(self.clock(), usegmt=True)}
+        return web.Response(body=wire.encode(answer), content_type="application/xml", headers=headers)
 
     def _answer(self, message: Message) -> Message:
         self._sequence += 1

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from openadr.errors import NotRegistered
 from openadr.messages import (
+    CancelPartyRegistration,
     CreatedEvent,
     CreatedReport,
     CreateOpt,
@@ -51,13 +52,21 @@ class Site:
     clock: FakeClock = field(default_factory=lambda: FakeClock(T0))
     changes: int = 0
     broken_collect: bool = False
+    report_only: bool = False
     collected: list[tuple[datetime, datetime]] = field(default_factory=list)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
     def settings(self) -> VenSettings:
         chain, key = self.pki.ven.chain
         return VenSettings(
-            vtn_url=self.vtn.url, ca=self.pki.ca, cert=chain, key=key, ven_name="Bridge", poll_jitter=0, timeout_s=5
+            vtn_url=self.vtn.url,
+            ca=self.pki.ca,
+            cert=chain,
+            key=key,
+            ven_name="Bridge",
+            poll_jitter=0,
+            timeout_s=5,
+            report_only=self.report_only,
         )
 
     async def collect(self, _request: ReportRequest, start: datetime, end: datetime) -> tuple[ReportInterval, ...]:
@@ -86,7 +95,9 @@ class Site:
 
 @pytest.fixture
 def site(vtn: FakeVtn, pki: Pki) -> Site:
-    return Site(vtn=vtn, pki=pki)
+    made = Site(vtn=vtn, pki=pki)
+    vtn.clock = made.clock.now
+    return made
 
 
 @pytest.fixture
@@ -185,6 +196,72 @@ async def test_status_health_and_metrics_tell_how_the_ven_stands(client: VenClie
     assert 'oadr_ven_failures_total{failure="unreachable"} 1.0' in figures
     assert site.registry.get_sample_value("oadr_ven_last_contact_timestamp_seconds") == T0.timestamp()
     assert "oadr_ven_registered 1.0" in figures
+
+
+@pytest.mark.parametrize(("apart_s", "warned", "well"), [(1, False, True), (-5, True, True), (60, True, False)])
+async def test_ops_04_a_clock_that_parts_from_the_vtns_is_warned_of_and_makes_the_ven_unwell(
+    client: VenClient, vtn: FakeVtn, site: Site, apart_s: int, warned: bool, well: bool
+) -> None:
+    vtn.clock = lambda: site.clock.now() + timedelta(seconds=apart_s)
+    with structlog.testing.capture_logs() as lines:
+        await client.poll_once()
+        await client.poll_once()
+    said = [line for line in lines if line["event"] == "the VTN's clock differs from ours"]
+    assert len(said) == warned
+    assert client.status.clock_offset_s == apart_s
+    if well:
+        await client.health()
+    else:
+        with pytest.raises(Unwell, match="clock differs from ours by"):
+            await client.health()
+    vtn.clock = site.clock.now
+    with structlog.testing.capture_logs() as lines:
+        await client.poll_once()
+    await client.health()
+    assert any(line["event"].endswith("agrees with ours again") for line in lines) == warned
+
+
+async def test_rule_401_407_an_operator_leaves_for_good_over_a_restart_and_enters_again(
+    client: VenClient, vtn: FakeVtn, site: Site, engine: AsyncEngine
+) -> None:
+    vtn.events = (event(),)
+    await client.poll_once()
+    await client.leave()
+    assert client.status.withdrawn
+    site.registry = CollectorRegistry()
+    again = site.client(await VenStore.open(engine))  # killed before the cancel went out
+    vtn.received.clear()
+    await again.poll_once()
+    assert kinds(vtn) == [CancelPartyRegistration]
+    assert vtn.got(CancelPartyRegistration)[0].registration_id == "REG-1"
+    assert (again.status.registered, again.status.withdrawn) == (False, True)
+    await again.health()
+    site.registry = CollectorRegistry()
+    third = site.client(await VenStore.open(engine))
+    vtn.received.clear()
+    await third.poll_once()
+    assert kinds(vtn) == []
+    await third.enter()
+    await third.poll_once()
+    assert kinds(vtn)[:3] == [QueryRegistration, CreatePartyRegistration, RegisterReport]
+    assert third.status.registered
+    await again.close()
+    await third.close()
+
+
+async def test_ven_10_a_report_only_ven_says_so_and_never_asks_for_events(
+    vtn: FakeVtn, site: Site, engine: AsyncEngine
+) -> None:
+    store = await VenStore.open(engine)
+    site.report_only = True
+    client = site.client(store)
+    vtn.queue.append(distribute(event()))
+    await client.poll_once()
+    assert vtn.got(CreatePartyRegistration)[0].report_only
+    assert vtn.got(RequestEvent) == []
+    [answer] = vtn.got(CreatedEvent)
+    assert [each.opt_type for each in answer.event_responses] == [OptType.OPT_OUT]
+    await client.close()
 
 
 async def test_a_vtn_that_is_not_there_at_start_is_tried_until_it_is(

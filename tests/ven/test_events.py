@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from openadr.errors import SignalNotSupported
-from openadr.messages import CreatedEvent, DistributeEvent, EiResponse, EventResponse, Poll, Response
+from openadr.messages import CreatedEvent, DistributeEvent, EiResponse, EventResponse, Poll, Response, UnreadableEvent
 from openadr.model import Event, EventStatus, OptType, ResponseRequired
 from tests.ven.support import OK, T0, VEN_ID, Bench, distribute, event, minutes, rules
 from ven.model import Assessment, Failure, StoredEvent
@@ -227,6 +227,28 @@ def test_rule_019_bad_events_do_not_spoil_the_good_ones() -> None:
         "good-2": (200, OptType.OPT_IN),
     }
     assert set(bench.state.events) == {"good-1", "good-2"}
+
+
+def test_rule_019_021_an_event_that_cannot_be_read_is_answered_and_the_version_we_hold_goes_on(bench: Bench) -> None:
+    bench.receive(event("held"))
+    faults = tuple(
+        UnreadableEvent(event_id=name, modification_number=1, response_required=required, code=454, description="no")
+        for name, required in (
+            ("held", ResponseRequired.ALWAYS),
+            ("new", ResponseRequired.ALWAYS),
+            ("quiet", ResponseRequired.NEVER),
+        )
+    )
+    bench.poll(distribute(event("good"), unreadable=faults))
+    message = bench.exchange(CreatedEvent, Response(response=OK, ven_id=VEN_ID))
+    codes = {each.event_id: (each.modification_number, *answer(each)) for each in message.event_responses}
+    assert codes == {
+        "good": (0, 200, OptType.OPT_IN),
+        "held": (1, 454, OptType.OPT_OUT),
+        "new": (1, 454, OptType.OPT_OUT),
+    }
+    assert bench.state.events["held"].cancelled_at is None
+    assert set(bench.state.events) == {"held", "good"}
 
 
 def only_small(one: Event, _now: datetime) -> Assessment:

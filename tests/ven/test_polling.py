@@ -83,7 +83,7 @@ def test_a_refused_poll_is_noted_and_repeated_at_the_next_interval(bench: Bench)
     assert bench.waits_s() == 10
 
 
-def test_a_re_registration_request_ends_the_drain_so_that_it_cannot_loop(bench: Bench) -> None:
+def test_a_foreign_re_registration_request_ends_the_drain_so_that_it_cannot_loop(bench: Bench) -> None:
     bench.poll(RequestReregistration(ven_id="VEN-2"))
     bench.exchange(Response, None)
     assert bench.waits_s() == 10

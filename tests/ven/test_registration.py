@@ -36,7 +36,7 @@ from tests.ven.support import (
     report_request,
     rules,
 )
-from ven import opts
+from ven import opts, registration
 from ven.model import Failure, State, Wait
 
 NO_IDS = created_registration(registration_id=None, ven_id=None)
@@ -168,6 +168,7 @@ def test_rule_402_re_registration_on_request_answers_then_creates_with_both_ids(
     request = bench.exchange(CreatePartyRegistration, created_registration(requested_poll_freq=Duration(seconds=20)))
     assert (request.registration_id, request.ven_id) == (REGISTRATION_ID, VEN_ID)
     assert bench.noted("registered_again")
+    bench.empty_poll()
     assert isinstance(bench.action(), Wait)  # no METADATA, no oadrRequestEvent (R405)
     assert "evt-1" in bench.state.events
     assert bench.state.registration is not None
@@ -186,6 +187,7 @@ def test_re_registration_asked_for_several_times_is_carried_out_once(bench: Benc
     bench.poll(RequestReregistration(ven_id=VEN_ID))
     bench.exchange(Response, RequestReregistration(ven_id=VEN_ID))
     bench.exchange(CreatePartyRegistration, created_registration())
+    bench.empty_poll()
     assert isinstance(bench.action(), Wait)
 
 
@@ -332,3 +334,40 @@ def test_a_registration_kept_from_before_resynchronises_at_start_without_registe
     restarted = Bench(state=State(registration=bench.state.registration, events=bench.state.events))
     restarted.exchange(RequestEvent, distribute())
     restarted.sends(Poll)
+
+
+# --- the operator leaves ----------------------------------------------------------------------------------------------
+
+
+def test_rule_401_407_leaving_cancels_ends_the_events_and_stays_so_until_entering(bench: Bench) -> None:
+    bench.receive(event())
+    bench.state = registration.leave(bench.state, bench.now, bench.rules)
+    assert registration.leave(bench.state, bench.now, bench.rules) is bench.state
+    sent = bench.exchange(CancelPartyRegistration, Response(response=OK, ven_id=VEN_ID))
+    assert (sent.registration_id, sent.ven_id) == (REGISTRATION_ID, VEN_ID)
+    assert bench.state.registration is None
+    assert bench.state.events["evt-1"].cancelled_at == bench.now
+    assert bench.waits_s() == 86_400
+    bench.state = registration.enter(bench.state)
+    assert registration.enter(bench.state) is bench.state
+    bench.sends(QueryRegistration)
+
+
+def test_rule_401_leaving_holds_without_a_registration_and_without_an_answer(bench: Bench) -> None:
+    unregistered = registration.leave(State(), bench.now, bench.rules)
+    assert unregistered.withdrawn_at == bench.now
+    bench.state = registration.leave(bench.state, bench.now, bench.rules)
+    bench.fail(CancelPartyRegistration, Failure.UNREACHABLE)
+    assert bench.state.registration is not None
+    bench.clock.advance(5)
+    bench.fail(CancelPartyRegistration, Failure.REFUSED)
+    assert bench.state.registration is None
+    assert bench.noted("message_given_up")
+
+
+def test_ven_10_a_report_only_ven_in_the_push_model_has_nothing_to_ask_for() -> None:
+    bench = Bench(rules=rules(report_only=True, push_address="https://ven.example"))
+    bench.exchange(QueryRegistration, NO_IDS)
+    assert bench.exchange(CreatePartyRegistration, created_registration()).report_only
+    bench.exchange(RegisterReport, RegisteredReport(response=OK, ven_id=VEN_ID))
+    assert bench.waits_s() == 86_400

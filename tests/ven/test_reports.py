@@ -344,6 +344,32 @@ def test_rule_510_after_a_long_outage_at_most_a_hundred_periods_are_made_good(be
     assert count == 101
 
 
+def test_out_10_an_outage_is_made_good_as_far_back_as_data_is_buffered_in_order_and_once() -> None:
+    offer = usage_capability(duration=Duration(seconds=7 * 86_400))
+    bench = Bench(rules=rules(capabilities=lambda: (offer,))).register()
+    ask(bench, report_request())
+    pass_time(bench, 3 * 86_400)
+    ends = []
+    while isinstance(bench.action(), Gather):
+        ends.append(span_s(gathers(bench))[1])
+        deliver(bench)
+    assert ends == [10 + 300 * number for number in range(1, 3 * 288 + 1)]
+
+
+def test_out_10_while_the_vtn_takes_nothing_data_stays_in_the_buffer(bench: Bench) -> None:
+    ask(bench, report_request())
+    pass_time(bench, 20 * 300)
+    for _ in range(10):
+        bench.apply(bench.session.collected(bench.state, gathers(bench), (), bench.now))
+        if len(bench.state.outbox) == 1:
+            bench.fail(UpdateReport, Failure.UNREACHABLE)
+    assert bench.waits_s() > 0
+    assert len(bench.state.outbox) == 10
+    bench.clock.advance(2)
+    bench.exchange(UpdateReport, UPDATED)
+    assert len(bench.state.outbox) == 9
+
+
 def test_a_backlog_of_data_never_delays_a_poll(bench: Bench) -> None:
     ask(bench, report_request())
     pass_time(bench, 600)

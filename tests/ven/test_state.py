@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from openadr.exchange import Service
@@ -98,7 +100,7 @@ async def test_migrations_make_exactly_the_tables_of_the_code(engine: AsyncEngin
     assert await drift(engine, metadata) == []
     assert MIGRATIONS.is_dir()
     async with engine.begin() as connection:
-        assert (await connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}"))).scalar_one() == "0001"
+        assert (await connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}"))).scalar_one() == "0004"
 
 
 async def test_everything_is_there_again_after_a_kill(database_url: str, engine: AsyncEngine, store: VenStore) -> None:
@@ -107,6 +109,43 @@ async def test_everything_is_there_again_after_a_kill(database_url: str, engine:
     async with open_engine(database_url) as again:
         after = await (await VenStore.open(again)).state()
     assert after == before
+
+
+async def test_ven_04_several_vtns_have_states_of_their_own_in_one_database(
+    database_url: str, engine: AsyncEngine, store: VenStore
+) -> None:
+    other = await VenStore.open(engine, "aggregator")
+    await put(store, full)
+    await put(other, lambda state: replace(full(state), withdrawn_at=T0, events={"evt-1": stored(at=T0)}))
+    await put(store, lambda state: replace(state, events={}, requests={}, outbox={}))
+    assert (await store.state()).registration is not None
+    async with open_engine(database_url) as again:
+        first, second = (
+            await (await VenStore.open(again)).state(),
+            await (await VenStore.open(again, "aggregator")).state(),
+        )
+    assert (first.events, first.outbox, first.withdrawn_at) == ({}, {}, None)
+    assert (set(second.events), len(second.outbox), second.withdrawn_at) == ({"evt-1"}, 2, T0)
+
+
+async def test_what_was_there_before_names_of_vtns_is_kept(engine: AsyncEngine) -> None:
+    def to_third(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"], config.attributes["version_table"] = connection, VERSION_TABLE
+        command.upgrade(config, "0003")
+
+    async with engine.begin() as connection:
+        await connection.run_sync(to_third)
+        await connection.execute(
+            text(
+                "INSERT INTO ven_registration (id, registration_id, ven_id, vtn_id, push_address) "
+                "VALUES (1, 'REG-1', '007', 'VTN-1', 'https://ven.example')"
+            )
+        )
+    state = await (await VenStore.open(engine)).state()
+    assert state.registration is not None
+    assert (state.registration.ven_id, state.registration.push_address) == ("007", "https://ven.example")
 
 
 async def test_changes_and_removals_are_written_too(database_url: str, engine: AsyncEngine, store: VenStore) -> None:

@@ -18,7 +18,8 @@ from openadr.wire import decode, encode
 from runtime.clock import Clock, FakeClock
 from tests.vtn.world import START
 from vtn.app import Application, build
-from vtn.settings import CertificateFiles, DatabaseSection, OperatorSection, ServerSection, VtnSettings
+from vtn.listener import CertificateFiles, ServerSection
+from vtn.settings import DatabaseSection, OperatorSection, VtnSettings
 
 TOKEN = "operator-token-for-tests"
 

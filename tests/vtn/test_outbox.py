@@ -10,6 +10,7 @@ import pytest
 
 from openadr.messages import (
     CreatedEvent,
+    DistributeEvent,
     EiResponse,
     EventResponse,
     Poll,
@@ -21,8 +22,12 @@ from openadr.messages import (
 )
 from openadr.model import OptType
 from openadr.times import Duration
-from tests.vtn.world import START, Party, World, simple_event
+from openadr.wire import decode
+from tests.vtn.world import START, Party, World, simple_event, stored
 from vtn.outbox import AHEAD_S, Outbox
+from vtn.services.dispatch import handle
+from vtn.services.events import payload
+from vtn.store.rows import EventVen
 from vtn.store.store import Store, Tx
 
 T = TypeVar("T")
@@ -71,7 +76,7 @@ async def test_what_is_handed_out_from_memory_is_repeated_written_and_settled_li
     await outbox.write_deliveries()
     async with world.store.read() as tx:
         (state,) = await tx.events.states("evt-a")
-        assert len(await tx.events.delivery_ids("evt-a", "ven-a")) == 2
+        assert len((await tx.events.delivery_ids("evt-a"))["ven-a"]) == 2
     assert (state.deliveries, state.due_at) == (2, START + timedelta(seconds=180))
     answer = EventResponse(request_id="req-1", event_id="evt-a", modification_number=0, opt_type=OptType.OPT_IN)
     await party.send(CreatedEvent(response=EiResponse(), ven_id="ven-a", event_responses=(answer,)))
@@ -244,6 +249,22 @@ async def test_what_is_published_while_a_reading_runs_is_in_the_next_poll(world:
 
 
 @pytest.mark.parametrize("turns", YIELDS)
+async def test_what_is_given_while_a_repetition_is_looked_up_is_not_lost(world: World, turns: int) -> None:
+    outbox = Outbox(world.store, world.desk)
+    party = await registered(world)
+    await world.put(simple_event(), "ven-a")
+    assert await asked(outbox, party) == [("evt-a", 0)]
+    poll = asyncio.create_task(asked(outbox, party, 60))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await world.put(simple_event("evt-b"), "ven-a")
+    first, later = await poll, await asked(outbox, party, 61)
+    assert ("evt-a", 0) in first
+    assert ("evt-b", 0) in first + later
+    assert await asked(outbox, party, 62) == []
+
+
+@pytest.mark.parametrize("turns", YIELDS)
 async def test_rule_050_a_new_version_made_while_a_reading_runs_is_in_the_next_poll(world: World, turns: int) -> None:
     outbox = Outbox(world.store, world.desk)
     party = await registered(world)
@@ -343,7 +364,8 @@ async def test_vens_that_were_dropped_are_read_before_they_ask(world: World) -> 
     parties = await crowd(world, 5)
     await asyncio.gather(*(asked(outbox, party) for party in parties[:4]))
     ahead = asyncio.create_task(outbox.ahead(world.clock))
-    await world.put(simple_event(), *(party.ven_id for party in parties))
+    row = await world.put(simple_event(), *(party.ven_id for party in parties))
+    await world.modify(row)
     assert len(outbox) == 0
     while not world.clock.sleepers:
         await asyncio.sleep(0)
@@ -353,13 +375,66 @@ async def test_vens_that_were_dropped_are_read_before_they_ask(world: World) -> 
             await asyncio.sleep(0)
     reads = store.reads
     for party in parties[:4]:
-        assert await asked(outbox, party, 30) == [("evt-a", 0)]
+        assert await asked(outbox, party, 30) == [("evt-a", 1)]
     assert store.reads == reads
-    assert await asked(outbox, parties[4]) == [("evt-a", 0)]
+    assert await asked(outbox, parties[4]) == [("evt-a", 1)]
     assert store.reads == reads + 1
     ahead.cancel()
     with pytest.raises(asyncio.CancelledError):
         await ahead
+
+
+async def test_new_events_are_given_to_those_that_are_remembered_without_reading(world: World) -> None:
+    store = CountingStore(world.store.engine)
+    world.store = store
+    outbox = Outbox(store, world.desk)
+    parties = await crowd(world, 2)
+    for party in parties:
+        assert await asked(outbox, party) == []
+    reads = store.reads
+    await world.put(simple_event("evt-b"), "ven-0", resources={"ven-1": ("evse-2", "evse-1")})
+    await world.put(simple_event("evt-a"), "ven-0")
+    assert await asked(outbox, parties[0]) == [("evt-a", 0), ("evt-b", 0)]
+    assert await asked(outbox, parties[0], 59) == []
+    await world.put(simple_event("evt-c"), "ven-0")
+    assert len(await asked(outbox, parties[0], 59)) == 3
+    reply = await outbox.distribute(parties[1].fingerprint, Poll(ven_id="ven-1"), START)
+    assert reply is not None
+    assert reply.events[0].target.resource_ids == ("evse-1", "evse-2")
+    assert store.reads == reads + (2 if store.engine.dialect.name == "postgresql" else 0)
+
+
+async def test_rule_050_115_what_memory_answers_at_once_is_what_the_database_answers(world: World) -> None:
+    """Events given, handed out, joined by others and leaving: bytes, records and times as without memory."""
+    outbox = Outbox(world.store, world.desk)
+    (party,) = await crowd(world, 1)
+    request = Poll(ven_id="ven-0")
+    assert await asked(outbox, party) == []
+    await world.put(simple_event("evt-a"), resources={"ven-0": ("evse-1",)})
+    await world.put(simple_event("evt-b", start=START, duration=Duration(seconds=5)), "ven-0")
+    for seconds, ids in ((1, {"evt-a", "evt-b"}), (61, {"evt-a"})):
+        now = START + timedelta(seconds=seconds)
+        async with world.store.read() as tx:
+            expected = payload(await tx.events.of_ven("ven-0", now), now)
+        if world.store.engine.dialect.name == "postgresql":
+            outbox.forget(frozenset({"ven-0"}))
+            await outbox.registered(party.fingerprint, request, now)
+        parcel = outbox.at_once(party.fingerprint, request, now)
+        if parcel is None:  # a repetition is looked up first
+            reply = await outbox.distribute(party.fingerprint, request, now)
+            assert isinstance(reply, DistributeEvent)
+        else:
+            answer = decode(parcel.body)
+            assert isinstance(answer, DistributeEvent)
+            reply = answer
+        assert reply.events == expected
+        assert {event.descriptor.event_id for event in reply.events} == ids
+        assert outbox.at_once(party.fingerprint, request, now) is None
+        await outbox.write_deliveries()
+    async with world.store.read() as tx:
+        assert [len((await tx.events.delivery_ids(name))["ven-0"]) for name in ("evt-a", "evt-b")] == [2, 1]
+        (state,) = await tx.events.states("evt-a")
+    assert (state.deliveries, state.due_at) == (2, START + timedelta(seconds=61 + 120))
 
 
 async def test_an_event_is_repeated_only_after_looking_whether_another_process_has_the_answer(world: World) -> None:
@@ -394,3 +469,52 @@ async def test_memory_is_bounded_and_what_has_no_room_is_read(world: World) -> N
     assert len(outbox) == 2
     for party in parties:
         assert await asked(outbox, party, 1) == []
+
+
+async def test_what_was_never_sent_goes_out_although_the_clock_was_set_back(world: World) -> None:
+    outbox = Outbox(world.store, world.desk)
+    party = await registered(world)
+    world.clock.advance(7200)
+    await world.put(simple_event(start=START + timedelta(hours=4)), "ven-a")
+    async with world.store.write() as tx:
+        await tx.queue.add("ven-a", RequestReregistration(ven_id="ven-a"), "", world.clock.now())
+    assert await outbox.registered(party.fingerprint, Poll(ven_id="ven-a"), world.clock.now())
+    assert not outbox.quiet(party.fingerprint, "ven-a", START)
+    assert await look(outbox, party) == ("evt-a",)
+    assert await look(outbox, party) is None, "the queue is next"
+    reply = await handle(world.store, Poll(ven_id="ven-a"), party.fingerprint, START, world.desk)
+    assert isinstance(reply, RequestReregistration)
+    assert await look(outbox, party) == ()
+
+
+@pytest.mark.parametrize("turns", YIELDS)
+async def test_a_new_event_and_an_answer_asked_for_while_a_reading_runs_do_not_hide_each_other(
+    world: World, turns: int
+) -> None:
+    outbox = Outbox(world.store, world.desk)
+    party = await registered(world)
+    await world.put(simple_event(), "ven-a")
+    assert await look(outbox, party) == ("evt-a",)
+    poll = asyncio.create_task(look(outbox, party, 100))  # due again: what is remembered is too old for that
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    new = stored(simple_event("evt-b"), START)
+    state = EventVen(event_id="evt-b", ven_id="ven-a", whole_ven=True, due_at=START)
+    async with world.store.write() as tx:
+        await tx.events.put(new, "tester")
+        await tx.events.assign([state], [], new=new)
+    got = {*(await poll or ())}
+    if not outbox.quiet(party.fingerprint, "ven-a", START + timedelta(seconds=101)):  # as the listener asks first
+        got |= {*(await look(outbox, party, 101) or ())}
+    assert got == {"evt-a", "evt-b"}
+
+
+async def test_an_event_that_nobody_fetched_in_its_time_costs_one_more_reading_and_no_more(world: World) -> None:
+    outbox = Outbox(world.store, world.desk)
+    party = await registered(world)
+    await world.put(simple_event(), "ven-a")
+    assert await outbox.registered(party.fingerprint, Poll(ven_id="ven-a"), START)
+    over = timedelta(hours=3).total_seconds()
+    await look(outbox, party, over)
+    await outbox.read_ahead(START + timedelta(seconds=over))
+    assert outbox.quiet(party.fingerprint, "ven-a", START + timedelta(seconds=over + 10))

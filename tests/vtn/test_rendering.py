@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from openadr.messages import DistributeEvent
-from openadr.model import EiTarget, EventStatus
+from openadr.model import Baseline, EiTarget, EventStatus, Interval
 from openadr.wire import decode, encode
-from tests.vtn.world import START, simple_event
+from tests.vtn.world import HOUR, START, simple_event
 from vtn.rendering import Renderer
 from vtn.services.context import done
 
@@ -38,4 +38,29 @@ def test_a_full_cache_changes_nothing() -> None:
     renderer = Renderer(size=1)
     for name in ("evt-a", "evt-b", "evt-a", "evt-b"):
         message = DistributeEvent(request_id="req-1", vtn_id="VTN-1", events=(simple_event(name),), response=done(""))
+        assert renderer.encode(message) == encode(message)
+
+
+def test_rule_005_029_the_same_version_in_parts_and_with_running_values_is_never_mixed_up() -> None:
+    renderer = Renderer()
+    event = simple_event("evt-a", status=EventStatus.ACTIVE)
+    (signal,) = event.signals
+    baseline = Baseline(
+        dtstart=START,
+        duration=HOUR,
+        intervals=(Interval(duration=HOUR, uid=0, value=1.0),),
+        baseline_id="bas-a",
+        baseline_name="typical",
+    )
+    whole = replace(event, signals=(signal, replace(signal, signal_id="sig-b")), baseline=baseline)
+    shown = [
+        whole,
+        replace(whole, baseline=None),
+        replace(whole, signals=whole.signals[:1]),
+        replace(whole, signals=whole.signals[1:]),
+        replace(whole, signals=(replace(signal, current_value=0.0),)),
+        replace(whole, signals=(replace(signal, current_value=1.0),)),
+    ]
+    for each in shown + shown:
+        message = DistributeEvent(request_id="req-1", vtn_id="VTN-1", events=(each,), response=done(""))
         assert renderer.encode(message) == encode(message)

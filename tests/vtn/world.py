@@ -132,6 +132,7 @@ class World:
                     for ven_id, names in narrowed.items()
                     for name in names
                 ],
+                new=row,
             )
         return row
 

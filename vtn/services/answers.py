@@ -14,7 +14,7 @@ from openadr.messages import (
     Response,
     UpdatedReport,
 )
-from vtn.services import reports
+from vtn.services import farewell, ownreports, reportanswers
 from vtn.services.context import Desk, done
 from vtn.store.rows import Ven
 from vtn.store.store import Tx
@@ -31,10 +31,21 @@ _ANSWERED: dict[type[Answer], str] = {
 }
 
 
-async def take(tx: Tx, request: Answer, ven: Ven, now: datetime, _desk: Desk) -> Response:
+async def take(tx: Tx, request: Answer, ven: Ven, now: datetime, desk: Desk) -> Response:
     """Note the answer and acknowledge it."""
     given: EiResponse = request.response
-    if given.ok and isinstance(request, CreatedReport):
-        await reports.confirm(tx, request.pending_reports, ven)
-    await tx.queue.answered(ven.ven_id, _ANSWERED[type(request)], given.request_id, given.response_code, now)
-    return Response(response=done(given.request_id), ven_id=ven.ven_id)
+    if isinstance(request, CreatedReport):
+        await reportanswers.created(tx, request, ven, now)
+    elif isinstance(request, CanceledReport):
+        await reportanswers.canceled(tx, request, ven, now)
+    elif isinstance(request, UpdatedReport):
+        await ownreports.updated(tx, request, ven, now)
+    elif isinstance(request, CanceledPartyRegistration):
+        await farewell.answered(tx, request, ven, now)
+    # oadrRequestReregistration has no requestID that its answer could echo
+    named = "" if isinstance(request, Response) else given.request_id
+    await tx.queue.answered(ven.ven_id, _ANSWERED[type(request)], named, given.response_code, now)
+    response = done(given.request_id)
+    if isinstance(request, RegisteredReport):
+        response = await ownreports.registered(tx, request, ven, now, desk)
+    return Response(response=response, ven_id=ven.ven_id)

@@ -39,6 +39,7 @@ async def enrol(tx: Tx, given: Enrolment, now: datetime) -> Ven:
         raise NotAllowed(f"the certificate belongs to venID {other.ven_id!r}", field="fingerprint")
     ven = Ven(ven_id=given.ven_id, fingerprint=fingerprint, ven_name=given.ven_name, enrolled_at=now)
     await tx.vens.add(ven)
+    await tx.candidates.drop(fingerprint)
     await tx.vens.add_resources(
         Resource(
             ven_id=given.ven_id, resource_id=resource_id, group_ids=tuple(short_id(each, "groupID") for each in groups)

@@ -6,41 +6,65 @@ others are bad.
 """
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from openadr.errors import ResponseCode
 from openadr.messages import CreatedEvent, DistributeEvent, EiResponse, EventResponse, RequestEvent, Response
-from openadr.model import EiTarget, Event
+from openadr.model import EiTarget, Event, EventStatus, Signal
+from openadr.timeline import current_value as running_value
 from openadr.timeline import order, status
 from openadr.times import whole_second
 from vtn.services.context import Desk, RetryPolicy, done
-from vtn.store.rows import Assignment, Delivery, StoredEvent, Ven
+from vtn.store.rows import Assignment, Delivery, Handout, Ven
 from vtn.store.store import Tx
 
+NOT_YET = datetime.min.replace(tzinfo=UTC)  # before every event: what a signal's value is while it is not active
 DELIVERIES_KEPT = 20  # of one version at one VEN; more than any retry policy needs, and a bound on what a VEN can cause
 
 
-def payload(assignments: tuple[Assignment, ...], now: datetime) -> tuple[Event, ...]:
+def payload(assignments: tuple[Assignment, ...], now: datetime, *, current_value: bool = False) -> tuple[Event, ...]:
     """Return the events as one VEN gets them: own target, fresh status, one createdDateTime (R15, R63, R115)."""
-    return addressed(stamped(tuple(each.stored for each in assignments), now), assignments)
+    return addressed(stamped(assignments, now, current_value=current_value), assignments)
 
 
-def stamped(stored: tuple[StoredEvent, ...], now: datetime) -> tuple[Event, ...]:
-    """Return these events with status and createdDateTime in the order of a payload, the same for every VEN.
+def created_at(assignments: tuple[Assignment, ...]) -> datetime:
+    """Return createdDateTime of a payload: when an event of the VEN was last made or changed (R115).
 
-    createdDateTime is when the newest of these events was last changed, so an unchanged payload stays byte for byte the
-    same.
+    Events that have left the payload count too: an unchanged payload stays byte for byte the same, and the time never
+    goes back.
     """
-    if not stored:
+    times = [each.stored.modified_at for each in assignments]
+    return whole_second(max(*times, *(each.changed_at for each in assignments[:1] if each.changed_at is not None)))
+
+
+def stamped(assignments: tuple[Assignment, ...], now: datetime, *, current_value: bool = False) -> tuple[Event, ...]:
+    """Return these events with status and createdDateTime in the order of a payload, but for the target.
+
+    It is the same for every VEN with equal ``content`` of its assignments and equal ``created_at``.
+    """
+    if not assignments:
         return ()
-    created = whole_second(max(each.modified_at for each in stored))
-    return order((_stamped(each.event, created, now) for each in stored), now)
+    created = created_at(assignments)
+    return order((_stamped(each, created, now, current_value) for each in assignments), now)
 
 
-def _stamped(event: Event, created: datetime, now: datetime) -> Event:
-    return replace(
-        event, descriptor=replace(event.descriptor, event_status=status(event, now), created_date_time=created)
-    )
+def _stamped(assignment: Assignment, created: datetime, now: datetime, current_value: bool) -> Event:
+    event, parts = assignment.stored.event, assignment.state.parts
+    state = status(event, now)
+    signals, baseline = event.signals, event.baseline
+    if parts is not None:
+        signals = tuple(each for each in signals if each.signal_id in parts)
+        baseline = baseline if baseline is not None and baseline.baseline_id in parts else None
+    if current_value:
+        signals = tuple(replace(each, current_value=value_now(each, event, state, now)) for each in signals)
+    descriptor = replace(event.descriptor, event_status=state, created_date_time=created)
+    return replace(event, descriptor=descriptor, signals=signals, baseline=baseline)
+
+
+def value_now(signal: Signal, event: Event, state: EventStatus, now: datetime) -> float | None:
+    """Return a signal's currentValue: the running interval's (R29), while not active 0 or none (R14, R110)."""
+    at = now if state is EventStatus.ACTIVE else NOT_YET
+    return running_value(signal, event.active_period, at)
 
 
 def addressed(events: tuple[Event, ...], assignments: tuple[Assignment, ...]) -> tuple[Event, ...]:
@@ -62,6 +86,20 @@ def after(assignments: tuple[Assignment, ...], made: tuple[Delivery, ...]) -> tu
     """Return the assignments as the database will show them once ``made`` is written."""
     by_id = {each.event_id: each for each in made}
     return tuple(_after(each, by_id.get(each.stored.event_id)) for each in assignments)
+
+
+def joined(assignments: tuple[Assignment, ...], new: tuple[Assignment, ...]) -> tuple[Assignment, ...]:
+    """Return the assignments of a VEN as the database will show them once it has new ones."""
+    changed = max((each.changed_at for each in new if each.changed_at is not None), default=None)
+    found = [
+        Assignment(stored=each.stored, state=each.state, resource_ids=each.resource_ids, changed_at=changed)
+        for each in (*assignments, *new)
+    ]
+    return tuple(sorted(found, key=_made_at))
+
+
+def _made_at(assignment: Assignment) -> tuple[datetime, str]:
+    return assignment.stored.created_at, assignment.stored.event_id
 
 
 def _after(assignment: Assignment, made: Delivery | None) -> Assignment:
@@ -91,6 +129,23 @@ def deliveries(
     states = {each.stored.event_id: each for each in assignments}
     sent_states = (states[event.descriptor.event_id] for event in sent)
     return tuple(_delivery(each, request_id, now, retry) for each in sent_states if _recorded(each))
+
+
+def handout(assignments: tuple[Assignment, ...], request_id: str, now: datetime, retry: RetryPolicy) -> Handout | None:
+    """Return the same for a whole payload in one row; ``None``: nothing is to be recorded."""
+    first = retry.due(1, now)
+    events: list[tuple[str, int, datetime | None]] = []
+    for each in assignments:
+        stored, state = each.stored, each.state
+        number = stored.modification_number
+        if state.delivered_modification is None and state.answered_modification is None:
+            events.append((stored.event_id, number, first if stored.always else None))
+        elif _recorded(each):
+            made = _delivery(each, request_id, now, retry)
+            events.append((stored.event_id, number, made.due_at))
+    if not events:
+        return None
+    return Handout(ven_id=assignments[0].state.ven_id, request_id=request_id, at=now, events=tuple(events))
 
 
 def _recorded(assignment: Assignment) -> bool:
@@ -135,9 +190,8 @@ async def distribute(
 ) -> DistributeEvent:
     """Build a VEN's payload and record it."""
     assignments = await tx.events.of_ven(ven.ven_id, now)
-    reply, made = hand_out(
-        assignments, payload(assignments, now), now, desk, reply_to=reply_to, reply_limit=reply_limit
-    )
+    events = payload(assignments, now, current_value=desk.current_value)
+    reply, made = hand_out(assignments, events, now, desk, reply_to=reply_to, reply_limit=reply_limit)
     await tx.events.delivered(made)
     tx.touched.here(ven.ven_id)
     return reply
@@ -151,11 +205,17 @@ async def request_event(tx: Tx, request: RequestEvent, ven: Ven, now: datetime, 
 async def created_event(tx: Tx, request: CreatedEvent, ven: Ven, now: datetime, _desk: Desk) -> Response:
     """Take the answers of a VEN; 452 for an unknown eventID, 450 for a wrong modificationNumber (R48)."""
     faults: list[tuple[ResponseCode, str]] = []
+    answers: dict[str, EventResponse] = {}  # the last one of each event, however often a VEN repeats itself
     if request.response.ok:  # otherwise the eventResponses do not count (R25)
+        known = await tx.events.some_of_ven(ven.ven_id, (each.event_id for each in request.event_responses))
         for answer in request.event_responses:
-            fault = await _take(tx, answer, ven, now)
-            if fault is not None:
+            fault = _fault(answer, known.get(answer.event_id))
+            if fault is None:
+                answers[answer.event_id] = answer
+            else:
                 faults.append(fault)
+    for answer in answers.values():
+        await _take(tx, answer, ven, now)
     response = done(request.response.request_id)
     if faults:
         response = EiResponse(
@@ -166,22 +226,25 @@ async def created_event(tx: Tx, request: CreatedEvent, ven: Ven, now: datetime, 
     return Response(response=response, ven_id=ven.ven_id)
 
 
-async def _take(tx: Tx, answer: EventResponse, ven: Ven, now: datetime) -> tuple[ResponseCode, str] | None:
-    found = await tx.events.one_of_ven(ven.ven_id, answer.event_id)
+def _fault(answer: EventResponse, found: Assignment | None) -> tuple[ResponseCode, str] | None:
+    """Return why an answer cannot be taken, ``None`` if it can."""
     if found is None:
         return ResponseCode.INVALID_ID, f"eventID {answer.event_id[:80]!r} is not an event of yours"
     number = found.stored.modification_number
     if answer.modification_number != number:
         text = f"eventID {answer.event_id[:80]!r}: modificationNumber is {number}, not {answer.modification_number}"
         return ResponseCode.OUT_OF_SEQUENCE, text
+    return None
+
+
+async def _take(tx: Tx, answer: EventResponse, ven: Ven, now: datetime) -> None:
     await tx.events.set_state(
         answer.event_id,
         ven.ven_id,
-        answered_modification=number,
+        answered_modification=answer.modification_number,
         answered_at=now,
         response_code=answer.response_code,
         response_description=answer.response_description,
         answer=str(answer.opt_type),
         due_at=None,
     )
-    return None

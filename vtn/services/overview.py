@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from vtn.services.absence import absences_of
+from vtn.services.availability import Verdict
 from vtn.services.optstate import OptState, of_resource, of_ven
-from vtn.store.rows import EventResource, EventVen, EventVersion, StoredEvent, Telemetry
+from vtn.store.rows import EventCounts, EventResource, EventVen, EventVersion, StoredEvent, Telemetry
 from vtn.store.store import Tx
 
 
@@ -28,6 +30,7 @@ class ResourceView:
     resource_id: str
     opt: OptState
     telemetry: tuple[Telemetry, ...] = ()
+    unavailable: Verdict | None = None  # when an opt schedule has it out during the event, the first time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,8 @@ class VenView:
     opt: OptState
     request_ids: tuple[str, ...]
     resources: tuple[ResourceView, ...]
+    unavailable: Verdict | None = None  # of the VEN as a whole
+    signal_ids: tuple[str, ...] | None = None  # the signals that concern it; None: all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +51,7 @@ class EventView:
     """An event with everything known about it."""
 
     stored: StoredEvent
+    counts: EventCounts
     versions: tuple[EventVersion, ...]
     vens: tuple[VenView, ...]
 
@@ -59,7 +65,7 @@ def delivery_state(state: EventVen, modification_number: int) -> DeliveryState:
     return DeliveryState.QUEUED
 
 
-async def event_view(tx: Tx, event_id: str, _now: datetime) -> EventView | None:
+async def event_view(tx: Tx, event_id: str, now: datetime) -> EventView | None:
     """Return an event with its states, ``None`` if unknown."""
     stored = await tx.events.get(event_id)
     if stored is None:
@@ -68,31 +74,57 @@ async def event_view(tx: Tx, event_id: str, _now: datetime) -> EventView | None:
     rows = {(each.ven_id, each.resource_id): each for each in await tx.events.resource_states(event_id)}
     ven_ids = [each.ven_id for each in states]
     owned = await tx.vens.resources(ven_ids=[each.ven_id for each in states if each.whole_ven])
-    names = sorted({*rows, *((each.ven_id, each.resource_id) for each in owned)})
+    names: dict[str, list[str]] = {}
+    for ven_id, resource_id in sorted({*rows, *((each.ven_id, each.resource_id) for each in owned)}):
+        names.setdefault(ven_id, []).append(resource_id)
     readings: dict[tuple[str, str], list[Telemetry]] = {}
     for reading in await tx.reports.latest(ven_ids):
         if reading.resource_id is not None:
             readings.setdefault((reading.ven_id, reading.resource_id), []).append(reading)
+    absences = await absences_of(tx, stored, ven_ids, now)
+    delivered = await tx.events.delivery_ids(event_id)
+    known = frozenset(each.signal_id for each in stored.event.signals)
     views = []
     for state in states:
         resources = tuple(
-            _resource(state, rows.get(key), key[1], tuple(readings.get(key, ())))
-            for key in names
-            if key[0] == state.ven_id
+            _resource(
+                state,
+                rows.get((state.ven_id, name)),
+                name,
+                tuple(readings.get((state.ven_id, name), ())),
+                absences.of(state.ven_id, name),
+            )
+            for name in names.get(state.ven_id, ())
         )
         views.append(
             VenView(
                 state=state,
-                delivery=delivery_state(state, stored.modification_number),
+                delivery=delivery_state(
+                    state, stored.modification_number if state.withdrawn is None else state.withdrawn
+                ),
                 opt=of_ven(state),
-                request_ids=await tx.events.delivery_ids(event_id, state.ven_id),
+                request_ids=delivered.get(state.ven_id, ()),
                 resources=resources,
+                unavailable=absences.of(state.ven_id, None),
+                signal_ids=None if state.parts is None else tuple(each for each in state.parts if each in known),
             )
         )
-    return EventView(stored=stored, versions=await tx.events.versions(event_id), vens=tuple(views))
+    counts = await tx.events.counts((event_id,))
+    return EventView(
+        stored=stored,
+        counts=counts[event_id],
+        versions=await tx.events.versions(event_id),
+        vens=tuple(views),
+    )
 
 
 def _resource(
-    state: EventVen, row: EventResource | None, resource_id: str, telemetry: tuple[Telemetry, ...]
+    state: EventVen,
+    row: EventResource | None,
+    resource_id: str,
+    telemetry: tuple[Telemetry, ...],
+    unavailable: Verdict | None,
 ) -> ResourceView:
-    return ResourceView(resource_id=resource_id, opt=of_resource(state, row), telemetry=telemetry)
+    return ResourceView(
+        resource_id=resource_id, opt=of_resource(state, row), telemetry=telemetry, unavailable=unavailable
+    )

@@ -13,6 +13,7 @@ from openadr.messages import Message, Poll, RegisterReport, Response
 from vtn.services.context import Desk, done
 from vtn.services.events import distribute, fresh
 from vtn.store.codec import root_of
+from vtn.store.outbound import FAREWELL
 from vtn.store.rows import Assignment, Outbound, QueueHead, Ven
 from vtn.store.store import Tx
 
@@ -35,14 +36,17 @@ class Waiting:
     assignments: tuple[Assignment, ...]
     queue_due: datetime | None = None  # when the next payload of the queue is to be sent; None: the queue is empty
     greeting: bool = False  # the head of the queue is our METADATA, never sent yet
+    closing: bool = False  # the registration is being cancelled: nothing else is sent
 
 
 def turn(waiting: Waiting, now: datetime) -> Turn:
     """Return whose turn it is: METADATA, then events, then the queue."""
     queue = waiting.queue_due is not None and waiting.queue_due <= now
+    if waiting.closing:
+        return Turn.QUEUE if queue else Turn.NOTHING
     if queue and waiting.greeting:
         return Turn.GREETING
-    if any(each.state.due_at is not None and each.state.due_at <= now for each in fresh(waiting.assignments, now)):
+    if any(each.state.due is not None and each.state.due <= now for each in fresh(waiting.assignments, now)):
         return Turn.EVENTS
     return Turn.QUEUE if queue else Turn.NOTHING
 
@@ -50,8 +54,8 @@ def turn(waiting: Waiting, now: datetime) -> Turn:
 def repeats(waiting: Waiting, now: datetime) -> bool:
     """True if an event that is due was handed out before, so that its answer may have come since it was read."""
     return any(
-        each.state.due_at is not None
-        and each.state.due_at <= now
+        each.state.due is not None
+        and each.state.due <= now
         and each.state.delivered_modification == each.stored.modification_number
         for each in waiting.assignments
     )
@@ -59,7 +63,9 @@ def repeats(waiting: Waiting, now: datetime) -> bool:
 
 def quiet_until(waiting: Waiting) -> datetime | None:
     """Return when something is due next, ``None``: not before something changes."""
-    dues = [each.state.due_at for each in waiting.assignments if each.state.due_at is not None]
+    if waiting.closing:
+        return waiting.queue_due
+    dues = [each.state.due for each in waiting.assignments if each.state.due is not None]
     return min(dues if waiting.queue_due is None else [*dues, waiting.queue_due], default=None)
 
 
@@ -73,8 +79,9 @@ async def look(tx: Tx, ven_ids: Sequence[str], now: datetime) -> dict[str, Waiti
 def _waiting(assignments: tuple[Assignment, ...], head: QueueHead | None, now: datetime) -> Waiting:
     if head is None:
         return Waiting(assignments=assignments)
-    greeting = head.due_at <= now and head.attempts == 0 and head.root == _METADATA
-    return Waiting(assignments=assignments, queue_due=head.due_at, greeting=greeting)
+    greeting = head.attempts == 0 and head.root == _METADATA
+    closing = head.root == FAREWELL
+    return Waiting(assignments=assignments, queue_due=head.due_at, greeting=greeting, closing=closing)
 
 
 def empty(ven_id: str) -> Response:

@@ -45,12 +45,15 @@ def _request(offered: Specifier, policy: ReportPolicy, now: datetime, request_id
         ven_id=offered.ven_id,
         report_name=offered.report_name,
         request=ReportRequest(report_request_id=request_id, specifier=specifier),
-        points={
-            each.r_id: Point(resource_id=resource_of(each), unit=unit(each.item_base)) for each in offered.descriptions
-        },
+        points=points_of(offered),
         state=RequestState.REQUESTED,
         created_at=now,
     )
+
+
+def points_of(offered: Specifier) -> dict[str, Point]:
+    """Return what each rID of an offered report means."""
+    return {each.r_id: Point(resource_id=resource_of(each), unit=unit(each.item_base)) for each in offered.descriptions}
 
 
 def granularity_s(points: tuple[ReportDescription, ...], preferred_s: int, now: datetime) -> int:

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openadr.messages import ROOTS, Message
+from vtn.store.rows import Assignment
 
 T = TypeVar("T")
 
@@ -56,13 +57,40 @@ class Touched:
 
     def __init__(self) -> None:
         self.ven_ids: set[str] = set()
+        self.news: set[str] = set()  # VENs with something new to fetch, or to be pushed to them
+        self.gifts: dict[str, tuple[Assignment, ...]] = {}  # new events, all that changes for their VENs but for others
+        self._others: set[str] = set()  # VENs for which something else changes
         self.announce = False  # other processes must hear of it at once, not when they next read
 
     def here(self, ven_id: str) -> None:
         """Note a change that other processes may notice later."""
         self.ven_ids.add(ven_id)
+        self._others.add(ven_id)
 
     def everywhere(self, ven_id: str) -> None:
         """Note something new for the VEN to fetch, whichever process it asks."""
-        self.ven_ids.add(ven_id)
+        self.here(ven_id)
+        self.news.add(ven_id)
         self.announce = True
+
+    def gift(self, assignment: Assignment) -> None:
+        """Note a new event of a VEN, which is there for it to fetch, whichever process it asks."""
+        ven_id = assignment.state.ven_id
+        self.ven_ids.add(ven_id)
+        self.news.add(ven_id)
+        self.gifts[ven_id] = (*self.gifts.get(ven_id, ()), assignment)
+        self.announce = True
+
+    @property
+    def only_gifts(self) -> dict[str, tuple[Assignment, ...]]:
+        """The new events of VENs for which nothing else changes, by venID."""
+        return {ven_id: new for ven_id, new in self.gifts.items() if ven_id not in self._others}
+
+    def add(self, other: "Touched") -> None:
+        """Note all that ``other`` notes."""
+        self.ven_ids |= other.ven_ids
+        self.news |= other.news
+        self.announce |= other.announce
+        self._others |= other._others
+        for ven_id, new in other.gifts.items():
+            self.gifts[ven_id] = (*self.gifts.get(ven_id, ()), *new)

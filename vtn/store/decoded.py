@@ -11,6 +11,7 @@ from vtn.store.rows import StoredEvent
 
 KEPT = 5_000  # events, about 3 kB each; more than are in payloads at one time
 Version = tuple[str, int, datetime]
+"""eventID, modificationNumber, modified at; a number below 0 is the cancel that VENs get which a version left out."""
 
 
 class Decoded:

@@ -4,55 +4,41 @@ Rule: an event's document is replaced only together with a new row in ``event_ve
 precedence that the services decided.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, Row, Select, and_, bindparam, case, exists, insert, or_, select, update
+from sqlalchemy import Row, and_, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from openadr.model import Event, OptType
-from runtime.columns import Instant
+from openadr.model import Event
+from openadr.timeline import near_start, scheduled_end
+from openadr.uris import normal
+from vtn.store import handouts
+from vtn.store.assignments import Assignments, opt_of, state_of, stored_of
+from vtn.store.audience import assign, changed, reassign, told_until, withdraw
 from vtn.store.codec import Touched, dump, load, upsert
-from vtn.store.decoded import Decoded, Version
+from vtn.store.decoded import Decoded
+from vtn.store.eventlist import EventFilter, conditions, counts
 from vtn.store.rows import (
     Assignment,
     Delivery,
+    EventCounts,
     EventResource,
     EventVen,
     EventVersion,
+    Handout,
     OptSource,
     StoredEvent,
 )
 from vtn.store.tables import event, event_delivery, event_resource, event_ven, event_version
-
-_STATE = tuple(event_ven.c)
-_STATE_NAMES = tuple(column.name for column in _STATE)
-
-
-def _stored(row: Row[Any]) -> StoredEvent:
-    return StoredEvent(
-        event=load(row.document, Event),
-        cancelled=row.cancelled,
-        created_at=row.created_at,
-        modified_at=row.modified_at,
-        payload_end=row.payload_end,
-    )
-
-
-def _opt(text: str | None) -> OptType | None:
-    return None if text is None else OptType(text)
-
-
-def _state(values: dict[str, Any]) -> EventVen:
-    return EventVen(**{**values, "answer": _opt(values["answer"]), "qualified": _opt(values["qualified"])})
 
 
 def _resource(row: Row[Any]) -> EventResource:
     values = dict(row._mapping)
     source = values["source"]
     return EventResource(
-        **{**values, "opt_type": _opt(values["opt_type"]), "source": None if source is None else OptSource(source)}
+        **{**values, "opt_type": opt_of(values["opt_type"]), "source": None if source is None else OptSource(source)}
     )
 
 
@@ -61,9 +47,8 @@ class Events:
 
     def __init__(self, connection: AsyncConnection, touched: Touched, decoded: Decoded, *, writing: bool) -> None:
         self._connection = connection
-        self._writing = writing
         self._touched = touched
-        self._decoded = decoded
+        self._assigned = Assignments(connection, decoded, writing=writing)
 
     async def put(self, stored: StoredEvent, actor: str) -> None:
         """Write a new event or a new version of one."""
@@ -71,8 +56,10 @@ class Events:
         row = {
             "event_id": described.event_id,
             "modification_number": described.modification_number,
-            "market_context": described.market_context,
+            "market_context": normal(described.market_context),
             "dtstart": stored.event.active_period.dtstart,
+            "near_at": near_start(stored.event.active_period),
+            "ends_at": scheduled_end(stored.event.active_period),
             "payload_end": stored.payload_end,
             "cancelled": stored.cancelled,
             "response_required": str(stored.event.response_required),
@@ -91,39 +78,79 @@ class Events:
             )
         )
 
-    async def assign(self, states: Sequence[EventVen], resources: Sequence[EventResource]) -> None:
-        """Give an event to VENs and to the resources its target names."""
-        if states:
-            await self._connection.execute(insert(event_ven), [_values(each, event_ven.c.keys()) for each in states])
-        if resources:
-            await self._connection.execute(
-                insert(event_resource), [_values(each, event_resource.c.keys()) for each in resources]
-            )
+    async def assign(
+        self, states: Sequence[EventVen], resources: Sequence[EventResource], *, new: StoredEvent | None = None
+    ) -> None:
+        """Give an event to VENs and to the resources its target names; ``new``: the event, if it is just made."""
+        times = await assign(self._connection, states, resources)
+        named: dict[str, list[str]] = {}
+        for row in resources:
+            named.setdefault(row.ven_id, []).append(row.resource_id)
         for each in states:
-            self._touched.everywhere(each.ven_id)
+            if new is None:
+                self._touched.everywhere(each.ven_id)
+                continue
+            names = () if each.whole_ven else tuple(sorted(named.get(each.ven_id, ())))
+            self._touched.gift(
+                Assignment(stored=new, state=each, resource_ids=names, changed_at=times.get(each.ven_id))
+            )
 
-    async def modified(self, event_id: str, now: datetime) -> None:
-        """Make the new version due for every VEN of the event."""
-        await self._connection.execute(
-            update(event_ven).where(event_ven.c.event_id == event_id).values(due_at=now, deliveries=0)
-        )
-        rows = await self._connection.execute(select(event_ven.c.ven_id).where(event_ven.c.event_id == event_id))
-        for ven_id in rows.scalars():
+    async def withdraw(
+        self, event_id: str, ven_ids: Sequence[str], number: int, now: datetime, end: datetime | None
+    ) -> None:
+        """Leave VENs out from version ``number`` on: to them the event is cancelled, told until ``end``."""
+        await withdraw(self._connection, event_id, ven_ids, number, now, end)
+        for ven_id in ven_ids:
+            self._touched.everywhere(ven_id)
+
+    async def reassign(
+        self, states: Sequence[EventVen], named: Mapping[str, Sequence[str]], qualified: Iterable[EventResource]
+    ) -> None:
+        """Write the states of VENs anew and which resources the target names now, by venID.
+
+        ``qualified`` are the opt states of these VENs' resources before.
+        """
+        await reassign(self._connection, states, named, qualified)
+
+    async def modified(self, event_id: str, now: datetime, *, answers_again: bool = False) -> None:
+        """Make the new version due for every VEN of the event, which, after a change, has not answered any more."""
+        until = told_until(event_id).scalar_subquery()
+        values: dict[str, Any] = {"due_at": now, "deliveries": 0, "told_until": until}
+        if answers_again:
+            values |= {"answer": None, "response_code": None, "response_description": None}
+        mine = and_(event_ven.c.event_id == event_id, event_ven.c.withdrawn.is_(None))
+        await self._connection.execute(update(event_ven).where(mine).values(**values))
+        await changed(self._connection, event_id)
+        for ven_id in (await self._connection.execute(select(event_ven.c.ven_id).where(mine))).scalars():
             self._touched.everywhere(ven_id)
 
     async def get(self, event_id: str) -> StoredEvent | None:
         """Return an event by eventID."""
         row = (await self._connection.execute(select(event).where(event.c.event_id == event_id))).one_or_none()
-        return None if row is None else _stored(row)
+        return None if row is None else stored_of(row)
 
-    async def page(self, *, after: tuple[datetime, str] | None, limit: int) -> tuple[StoredEvent, ...]:
+    async def for_change(self, event_id: str) -> StoredEvent | None:
+        """Return an event that nobody else changes until this transaction ends."""
+        query = select(event).where(event.c.event_id == event_id).with_for_update()
+        row = (await self._connection.execute(query)).one_or_none()
+        return None if row is None else stored_of(row)
+
+    async def counts(self, event_ids: Sequence[str]) -> dict[str, EventCounts]:
+        """Return how events stand with their VENs, by eventID."""
+        return await counts(self._connection, event_ids)
+
+    async def page(
+        self, *, after: tuple[datetime, str] | None, limit: int, where: EventFilter | None = None
+    ) -> tuple[StoredEvent, ...]:
         """Return events, newest dtstart first, those after the (dtstart, eventID) ``after``."""
         query = select(event)
+        if where is not None:
+            query = query.where(*conditions(where))
         if after is not None:
             at, event_id = after
             query = query.where(or_(event.c.dtstart < at, and_(event.c.dtstart == at, event.c.event_id > event_id)))
         rows = await self._connection.execute(query.order_by(event.c.dtstart.desc(), event.c.event_id).limit(limit))
-        return tuple(_stored(row) for row in rows)
+        return tuple(stored_of(row) for row in rows)
 
     async def versions(self, event_id: str) -> tuple[EventVersion, ...]:
         """Return every version of an event, oldest first."""
@@ -133,72 +160,27 @@ class Events:
 
     async def of_ven(self, ven_id: str, now: datetime) -> tuple[Assignment, ...]:
         """Return the events of a VEN that belong into its payloads (R50, R52, R66), in the order of their making."""
-        return (await self.of_vens((ven_id,), now)).get(ven_id, ())
+        return (await self._assigned.of_vens((ven_id,), now)).get(ven_id, ())
 
     async def of_vens(self, ven_ids: Sequence[str], now: datetime) -> dict[str, tuple[Assignment, ...]]:
         """Return the same for many VENs at once, by venID; those without events are left out."""
-        rows = (await self._connection.execute(_OF_VENS, {"b_ven_ids": ven_ids, "b_now": now})).all()
-        events = await self._events({(row.event_id, row.modification_number, row.modified_at) for row in rows})
-        states = [_state(dict(zip(_STATE_NAMES, row, strict=False))) for row in rows]
-        named = await self._named(states)
-        found: dict[str, list[Assignment]] = {}
-        for state in states:
-            stored = events.get(state.event_id)
-            if stored is not None:
-                names = named.get((state.ven_id, state.event_id), ())
-                found.setdefault(state.ven_id, []).append(Assignment(stored=stored, state=state, resource_ids=names))
-        return {ven_id: tuple(assignments) for ven_id, assignments in found.items()}
-
-    async def _events(self, wanted: set[Version]) -> dict[str, StoredEvent]:
-        """Return events by eventID, each document decoded once for all its VENs.
-
-        What a write transaction reads may never be committed and is therefore not remembered.
-        """
-        found = {version[0]: stored for version in wanted if (stored := self._decoded.get(version)) is not None}
-        missing = [version[0] for version in wanted if version[0] not in found]
-        if missing:
-            for row in await self._connection.execute(select(event).where(event.c.event_id.in_(missing))):
-                stored = found[row.event_id] = _stored(row)
-                if not self._writing:
-                    self._decoded.keep((row.event_id, row.modification_number, row.modified_at), stored)
-        return found
+        return await self._assigned.of_vens(ven_ids, now)
 
     async def one_of_ven(self, ven_id: str, event_id: str) -> Assignment | None:
         """Return one event of a VEN whatever its status, ``None`` if the VEN never had it.
 
         In a write transaction no new version can come in between (PostgreSQL locks the row, SQLite has one writer).
         """
-        query = _joined().where(event_ven.c.ven_id == ven_id, event_ven.c.event_id == event_id)
-        found = await self._assignments(query.with_for_update(read=True, of=event) if self._writing else query)
-        return found[0] if found else None
+        return (await self._assigned.some_of_ven(ven_id, (event_id,))).get(event_id)
 
-    async def _assignments(self, query: Select[Any]) -> tuple[Assignment, ...]:
-        rows = (await self._connection.execute(query)).all()
-        states = [_state({column.name: getattr(row, f"v_{column.name}") for column in _STATE}) for row in rows]
-        named = await self._named(states)
-        return tuple(
-            Assignment(stored=_stored(row), state=state, resource_ids=named.get((state.ven_id, state.event_id), ()))
-            for row, state in zip(rows, states, strict=True)
-        )
-
-    async def _named(self, states: Sequence[EventVen]) -> dict[tuple[str, str], tuple[str, ...]]:
-        """Return the resources that targets name, by (venID, eventID)."""
-        narrowed = [each for each in states if not each.whole_ven]
-        if not narrowed:
-            return {}
-        values = {
-            "b_ven_ids": sorted({each.ven_id for each in narrowed}),
-            "b_event_ids": sorted({each.event_id for each in narrowed}),
-        }
-        found: dict[tuple[str, str], list[str]] = {}
-        for ven_id, event_id, resource_id in await self._connection.execute(_NAMED, values):
-            found.setdefault((ven_id, event_id), []).append(resource_id)
-        return {key: tuple(names) for key, names in found.items()}
+    async def some_of_ven(self, ven_id: str, event_ids: Iterable[str]) -> dict[str, Assignment]:
+        """Return the same for several events in few queries, by eventID."""
+        return await self._assigned.some_of_ven(ven_id, event_ids)
 
     async def states(self, event_id: str) -> tuple[EventVen, ...]:
         """Return the state of an event per VEN."""
         query = select(event_ven).where(event_ven.c.event_id == event_id).order_by(event_ven.c.ven_id)
-        return tuple(_state(dict(row._mapping)) for row in await self._connection.execute(query))
+        return tuple(state_of(dict(row._mapping)) for row in await self._connection.execute(query))
 
     async def resource_states(self, event_id: str, ven_id: str | None = None) -> tuple[EventResource, ...]:
         """Return the opt state of an event per resource, of all VENs or of one."""
@@ -220,23 +202,19 @@ class Events:
         )
         self._touched.here(ven_id)
 
-    async def delivered(self, deliveries: Sequence[Delivery]) -> None:
+    async def delivered(self, deliveries: Sequence[Delivery | Handout]) -> None:
         """Write what was handed out; a newer version or an answer that came in the meantime stays what it is."""
-        if not deliveries:
-            return
-        keys = ("event_id", "ven_id", "modification_number", "request_id", "at")
-        await self._connection.execute(insert(event_delivery), [_values(each, keys) for each in deliveries])
-        names = ("event_id", "ven_id", "modification_number", "at", "due_at")
-        await self._connection.execute(
-            _DELIVERED, [{f"b_{name}": getattr(each, name) for name in names} for each in deliveries]
-        )
+        await handouts.write(self._connection, deliveries)
 
-    async def delivery_ids(self, event_id: str, ven_id: str) -> tuple[str, ...]:
-        """Return the requestIDs of the payloads that carried an event to a VEN, oldest first."""
-        query = select(event_delivery.c.request_id).where(
-            event_delivery.c.event_id == event_id, event_delivery.c.ven_id == ven_id
+    async def delivery_ids(self, event_id: str) -> dict[str, tuple[str, ...]]:
+        """Return the requestIDs of the payloads that carried an event, by venID, oldest first."""
+        query = select(event_delivery.c.ven_id, event_delivery.c.request_id).where(
+            event_delivery.c.event_id == event_id
         )
-        return tuple((await self._connection.execute(query.order_by(event_delivery.c.id))).scalars())
+        found: dict[str, list[str]] = {}
+        for ven_id, request_id in await self._connection.execute(query.order_by(event_delivery.c.id)):
+            found.setdefault(ven_id, []).append(request_id)
+        return {ven_id: tuple(request_ids) for ven_id, request_ids in found.items()}
 
     async def make_due(self, ven_id: str, now: datetime) -> None:
         """Hand out every event of a VEN that still belongs into its payloads, at its next poll."""
@@ -245,50 +223,5 @@ class Events:
         self._touched.everywhere(ven_id)
 
 
-_OF_VENS = (
-    select(*_STATE, event.c.modification_number, event.c.modified_at)
-    .join(event, event_ven.c.event_id == event.c.event_id)
-    .where(
-        event_ven.c.ven_id.in_(bindparam("b_ven_ids", expanding=True)),
-        or_(event.c.payload_end.is_(None), event.c.payload_end > bindparam("b_now", type_=Instant)),
-        or_(
-            event.c.cancelled.is_(False),
-            event_ven.c.answered_modification.is_(None),
-            event_ven.c.answered_modification != event.c.modification_number,
-        ),
-    )
-    .order_by(event.c.created_at, event.c.event_id)
-)
-_NAMED = (
-    select(event_resource.c.ven_id, event_resource.c.event_id, event_resource.c.resource_id)
-    .where(
-        event_resource.c.ven_id.in_(bindparam("b_ven_ids", expanding=True)),
-        event_resource.c.event_id.in_(bindparam("b_event_ids", expanding=True)),
-    )
-    .order_by(event_resource.c.resource_id)
-)
-_NUMBER = bindparam("b_modification_number", type_=Integer)
-_DELIVERED = (
-    update(event_ven)
-    .where(
-        event_ven.c.event_id == bindparam("b_event_id"),
-        event_ven.c.ven_id == bindparam("b_ven_id"),
-        exists().where(event.c.event_id == event_ven.c.event_id, event.c.modification_number == _NUMBER),
-    )
-    .values(
-        delivered_modification=_NUMBER,
-        delivered_at=bindparam("b_at", type_=Instant),
-        deliveries=case((event_ven.c.delivered_modification == _NUMBER, event_ven.c.deliveries + 1), else_=1),
-        due_at=case((event_ven.c.answered_modification == _NUMBER, None), else_=bindparam("b_due_at", type_=Instant)),
-    )
-)
-
-
 def _values(row: object, names: Iterable[str]) -> dict[str, Any]:
     return {name: getattr(row, name) for name in names}
-
-
-def _joined() -> Select[Any]:
-    return select(event, *(column.label(f"v_{column.name}") for column in _STATE)).join(
-        event_ven, event_ven.c.event_id == event.c.event_id
-    )

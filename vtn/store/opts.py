@@ -4,16 +4,27 @@ Rule: rows are never changed but for their end (superseded, cancelled); optIDs m
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import ColumnElement, Row, and_, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openadr.messages import CreateOpt
 from vtn.store.codec import dump, load
 from vtn.store.rows import OptKind, StoredOpt
 from vtn.store.tables import opt
+
+_TOGETHER = 500  # VENs in one statement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """How much a VEN has in force."""
+
+    schedules: int
+    windows: int
 
 
 def _opt(row: Row[Any]) -> StoredOpt:
@@ -26,7 +37,13 @@ def _opt(row: Row[Any]) -> StoredOpt:
         superseded_at=row.superseded_at,
         superseded_for=tuple(load(row.superseded_for, list[str])),
         cancelled_at=row.cancelled_at,
+        ends_at=row.ends_at,
     )
+
+
+def _in_force(now: datetime | None) -> ColumnElement[bool]:
+    known = and_(opt.c.kind == str(OptKind.SCHEDULE), opt.c.superseded_at.is_(None), opt.c.cancelled_at.is_(None))
+    return known if now is None else and_(known, or_(opt.c.ends_at.is_(None), opt.c.ends_at > now))
 
 
 class Opts:
@@ -35,13 +52,16 @@ class Opts:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def add(self, message: CreateOpt, kind: OptKind, now: datetime) -> None:
-        """Write one; the very same payload of a VEN sent again is not written twice."""
-        document = dump(message)
+    async def known(self, message: CreateOpt) -> bool:
+        """True if the very same payload came before, whatever has become of it: it is one that was sent again."""
         same = select(opt.c.id).where(
-            opt.c.ven_id == message.ven_id, opt.c.opt_id == message.opt_id, opt.c.document == document
+            opt.c.ven_id == message.ven_id, opt.c.opt_id == message.opt_id, opt.c.document == dump(message)
         )
-        if (await self._connection.execute(same.limit(1))).one_or_none() is not None:
+        return (await self._connection.execute(same.limit(1))).one_or_none() is not None
+
+    async def add(self, message: CreateOpt, kind: OptKind, now: datetime, ends_at: datetime | None = None) -> None:
+        """Write one, unless it is known; ``ends_at``: when a schedule's last window is over, ``None``: open-ended."""
+        if await self.known(message):
             return
         qualified = message.qualified_event_id
         await self._connection.execute(
@@ -57,7 +77,9 @@ class Opts:
                 created_date_time=message.created_date_time,
                 received_at=now,
                 superseded_for="[]",
-                document=document,
+                ends_at=ends_at,
+                windows=len(message.vavailability or ()),
+                document=dump(message),
             )
         )
 
@@ -66,16 +88,28 @@ class Opts:
         query = select(opt).where(opt.c.ven_id == ven_id, opt.c.opt_id == opt_id).order_by(opt.c.id)
         return tuple(_opt(row) for row in await self._connection.execute(query))
 
-    async def schedules(self, ven_id: str, opt_type: str) -> tuple[StoredOpt, ...]:
-        """Return the schedules of one type of a VEN that are in force, oldest first."""
-        query = select(opt).where(
-            opt.c.ven_id == ven_id,
-            opt.c.opt_type == opt_type,
-            opt.c.kind == str(OptKind.SCHEDULE),
-            opt.c.superseded_at.is_(None),
-            opt.c.cancelled_at.is_(None),
-        )
+    async def schedules(self, ven_id: str, opt_type: str, now: datetime | None = None) -> tuple[StoredOpt, ...]:
+        """Return the schedules of one type of a VEN that are in force, oldest first; ``now`` leaves out those over."""
+        query = select(opt).where(opt.c.ven_id == ven_id, opt.c.opt_type == opt_type, _in_force(now))
         return tuple(_opt(row) for row in await self._connection.execute(query.order_by(opt.c.id)))
+
+    async def schedules_of(self, ven_ids: Iterable[str], now: datetime) -> dict[str, tuple[StoredOpt, ...]]:
+        """Return the schedules in force that are not over, oldest first, by venID; VENs without are left out."""
+        found: dict[str, list[StoredOpt]] = {}
+        names = tuple(ven_ids)
+        for start in range(0, len(names), _TOGETHER):
+            query = select(opt).where(opt.c.ven_id.in_(names[start : start + _TOGETHER]), _in_force(now))
+            for row in await self._connection.execute(query.order_by(opt.c.id)):
+                found.setdefault(row.ven_id, []).append(_opt(row))
+        return {ven_id: tuple(rows) for ven_id, rows in found.items()}
+
+    async def in_force(self, ven_id: str, now: datetime) -> InForce:
+        """Return how many schedules of a VEN are in force and not over, and how many windows they have."""
+        query = select(func.count(), func.coalesce(func.sum(opt.c.windows), 0)).where(
+            opt.c.ven_id == ven_id, _in_force(now)
+        )
+        schedules, windows = (await self._connection.execute(query)).one()
+        return InForce(schedules=int(schedules), windows=int(windows))
 
     async def supersede(self, row_id: int, resource_ids: Iterable[str] | None, now: datetime) -> None:
         """End a schedule, or (``resource_ids``) end it for these resources only."""

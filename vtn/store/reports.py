@@ -4,33 +4,54 @@ Rule: METADATA replaces the whole offer of a VEN (R306); data is upserted by ven
 (R346).
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Row, Select, and_, delete, func, insert, literal, or_, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openadr.model import ReportDescription, ReportRequest
-from vtn.store.codec import dump, load, upsert
-from vtn.store.rows import Point, RequestState, Specifier, StoredRequest, Telemetry
-from vtn.store.tables import report_description, report_request, report_specifier, telemetry
+from runtime.columns import Instant
+from vtn.store.codec import dump, load
+from vtn.store.rows import OPEN, Point, RequestState, Specifier, StoredRequest, Telemetry
+from vtn.store.tables import (
+    own_report,
+    report_description,
+    report_request,
+    report_specifier,
+    telemetry,
+    telemetry_latest,
+    ven_report,
+)
+from vtn.store.telemetry import write
 
-_POINT_KEY = ("ven_id", "report_request_id", "r_id", "dtstart")
-_WRITTEN = tuple(name for name in telemetry.c.keys() if name != "id")  # noqa: SIM118  a column collection, not a dict
-_OPEN = (str(RequestState.REQUESTED), str(RequestState.CONFIRMED))
+_NEWEST_KEY = ("ven_id", "resource_key", "report_name", "r_id")
+_OPEN = tuple(sorted(map(str, OPEN)))
+_REQUEST_COLUMNS = tuple(
+    name
+    for name in report_request.c.keys()  # noqa: SIM118  a column collection, not a dict
+    if name not in {"report_request_id", "report_specifier_id", "state", "document", "points"}
+)
+AHEAD = timedelta(days=1)  # how far from its receipt a value may begin and be taken for the newest
+_EVER = datetime.min.replace(tzinfo=UTC)
+METADATA = "METADATA"  # reportSpecifierID that asks for the list itself (R327)
 
 
 def _request(row: Row[Any]) -> StoredRequest:
     return StoredRequest(
-        ven_id=row.ven_id,
-        report_name=row.report_name,
         request=load(row.document, ReportRequest),
         points=load(row.points, dict[str, Point]),
         state=RequestState(row.state),
-        created_at=row.created_at,
-        last_data_at=row.last_data_at,
+        **{name: getattr(row, name) for name in _REQUEST_COLUMNS},
     )
+
+
+def _specifier(row: Row[Any], points: Mapping[str, Sequence[ReportDescription]]) -> Specifier:
+    values = dict(row._mapping)
+    remarks = load(values.pop("remarks"), tuple[str, ...])
+    return Specifier(**values, descriptions=tuple(points.get(row.report_specifier_id, ())), remarks=remarks)
 
 
 def _telemetry(row: Row[Any]) -> Telemetry:
@@ -44,13 +65,20 @@ class Reports:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def replace_offer(self, ven_id: str, offer: Sequence[Specifier]) -> None:
-        """Put ``offer`` in place of everything the VEN offered; requests still open become ``replaced`` (R306)."""
+    async def replace_offer(self, ven_id: str, offer: Sequence[Specifier], now: datetime | None = None) -> None:
+        """Put ``offer`` in place of everything the VEN offered; requests still open become ``replaced`` (R306).
+
+        Requests for METADATA stay.
+        """
         await self._connection.execute(delete(report_specifier).where(report_specifier.c.ven_id == ven_id))
         await self._connection.execute(
             update(report_request)
-            .where(report_request.c.ven_id == ven_id, report_request.c.state.in_(_OPEN))
-            .values(state=str(RequestState.REPLACED))
+            .where(
+                report_request.c.ven_id == ven_id,
+                report_request.c.state.in_(_OPEN),
+                report_request.c.report_specifier_id != METADATA,
+            )
+            .values(state=str(RequestState.REPLACED), ended_at=now, due_at=None)
         )
         for each in offer:
             await self._connection.execute(
@@ -60,6 +88,7 @@ class Reports:
                     report_name=each.report_name,
                     duration=each.duration,
                     registered_at=each.registered_at,
+                    remarks=dump(each.remarks),
                 )
             )
             rows = [
@@ -76,10 +105,22 @@ class Reports:
             if rows:
                 await self._connection.execute(insert(report_description), rows)
 
-    async def erase(self, ven_id: str) -> None:
-        """Erase offer and requests of a VEN (R406, R407); data that was reported stays."""
+    async def erase(self, ven_id: str, now: datetime | None = None) -> None:
+        """Erase offer and requests of a VEN, both ways (R406, R407); data that was reported stays, and what was asked.
+
+        Requests are kept as ``erased``: nobody may answer them any more, an operator still sees them.
+        """
         await self._connection.execute(delete(report_specifier).where(report_specifier.c.ven_id == ven_id))
-        await self._connection.execute(delete(report_request).where(report_request.c.ven_id == ven_id))
+        await self._connection.execute(
+            update(report_request)
+            .where(report_request.c.ven_id == ven_id, report_request.c.state.in_(_OPEN))
+            .values(ended_at=now, due_at=None)
+        )
+        await self._connection.execute(
+            update(report_request).where(report_request.c.ven_id == ven_id).values(state=str(RequestState.ERASED))
+        )
+        await self._connection.execute(delete(own_report).where(own_report.c.ven_id == ven_id))
+        await self._connection.execute(delete(ven_report).where(ven_report.c.ven_id == ven_id))
 
     async def offer(self, ven_id: str) -> tuple[Specifier, ...]:
         """Return what a VEN offers."""
@@ -92,30 +133,125 @@ class Reports:
             .where(report_specifier.c.ven_id == ven_id)
             .order_by(report_specifier.c.report_specifier_id)
         )
+        return tuple(_specifier(row, points) for row in rows)
+
+    async def offers(
+        self, *, ven_id: str | None, report_name: str | None, after: tuple[str, str] | None, limit: int
+    ) -> tuple[Specifier, ...]:
+        """Return offered reports by (venID, reportSpecifierID), those after ``after``."""
+        key = (report_specifier.c.ven_id, report_specifier.c.report_specifier_id)
+        query = select(report_specifier)
+        for column, value in (("ven_id", ven_id), ("report_name", report_name)):
+            if value is not None:
+                query = query.where(report_specifier.c[column] == value)
+        if after is not None:
+            query = query.where(tuple_(*key) > after)
+        found = (await self._connection.execute(query.order_by(*key).limit(limit))).all()
+        points: dict[tuple[str, str], list[ReportDescription]] = {}
+        described = select(report_description).where(
+            tuple_(report_description.c.ven_id, report_description.c.report_specifier_id).in_(
+                [(row.ven_id, row.report_specifier_id) for row in found]
+            )
+        )
+        for row in await self._connection.execute(described.order_by(report_description.c.r_id)):
+            item = load(row.document, ReportDescription)
+            points.setdefault((row.ven_id, row.report_specifier_id), []).append(item)
         return tuple(
-            Specifier(**row._mapping, descriptions=tuple(points.get(row.report_specifier_id, ()))) for row in rows
+            _specifier(row, {row.report_specifier_id: points.get((row.ven_id, row.report_specifier_id), [])})
+            for row in found
         )
 
     async def add_request(self, row: StoredRequest) -> None:
         """Write a request of ours."""
         await self._connection.execute(
             insert(report_request).values(
-                report_request_id=row.request.report_request_id,
-                ven_id=row.ven_id,
-                report_specifier_id=row.request.specifier.report_specifier_id,
-                report_name=row.report_name,
-                state=str(row.state),
-                created_at=row.created_at,
-                document=dump(row.request),
-                points=dump(row.points),
+                {name: getattr(row, name) for name in _REQUEST_COLUMNS}
+                | {
+                    "report_request_id": row.report_request_id,
+                    "report_specifier_id": row.request.specifier.report_specifier_id,
+                    "state": str(row.state),
+                    "document": dump(row.request),
+                    "points": dump(row.points),
+                }
             )
         )
 
     async def requests(self, ven_id: str) -> tuple[StoredRequest, ...]:
-        """Return all requests to a VEN, oldest first."""
-        query = select(report_request).where(report_request.c.ven_id == ven_id)
+        """Return all requests to a VEN that its registration knows of, oldest first."""
+        query = select(report_request).where(
+            report_request.c.ven_id == ven_id, report_request.c.state != str(RequestState.ERASED)
+        )
         query = query.order_by(report_request.c.created_at, report_request.c.report_request_id)
         return tuple(_request(row) for row in await self._connection.execute(query))
+
+    async def open_requests(self, ven_id: str) -> tuple[StoredRequest, ...]:
+        """Return the requests to a VEN that are not over, oldest first; the others may be years of them."""
+        query = select(report_request).where(report_request.c.ven_id == ven_id, report_request.c.state.in_(_OPEN))
+        query = query.order_by(report_request.c.created_at, report_request.c.report_request_id)
+        return tuple(_request(row) for row in await self._connection.execute(query))
+
+    async def named(self, ven_id: str, report_request_ids: Collection[str]) -> dict[str, StoredRequest]:
+        """Return those requests to a VEN that its registration knows of, by reportRequestID."""
+        query = select(report_request).where(
+            report_request.c.ven_id == ven_id,
+            report_request.c.report_request_id.in_(report_request_ids),
+            report_request.c.state != str(RequestState.ERASED),
+        )
+        rows = map(_request, await self._connection.execute(query))
+        return {row.report_request_id: row for row in rows}
+
+    async def request(self, report_request_id: str, *, lock: bool = False) -> StoredRequest | None:
+        """Return a request, whatever became of it."""
+        query = select(report_request).where(report_request.c.report_request_id == report_request_id)
+        row = (await self._connection.execute(query.with_for_update() if lock else query)).one_or_none()
+        return None if row is None else _request(row)
+
+    async def standing(self, ven_id: str) -> tuple[StoredRequest, ...]:
+        """Return the requests to a VEN that are to be made again although METADATA or a registration ended them."""
+        query = select(report_request).where(
+            report_request.c.ven_id == ven_id,
+            report_request.c.standing,
+            report_request.c.state.in_((str(RequestState.REPLACED), str(RequestState.ERASED))),
+        )
+        query = query.order_by(report_request.c.created_at, report_request.c.report_request_id)
+        return tuple(_request(row) for row in await self._connection.execute(query))
+
+    async def page_requests(
+        self,
+        *,
+        ven_id: str | None = None,
+        state: RequestState | None = None,
+        after: tuple[datetime, str] | None = None,
+        limit: int = 1000,
+    ) -> tuple[StoredRequest, ...]:
+        """Return requests, newest first, those older than (created_at, reportRequestID) ``after``."""
+        query = select(report_request)
+        if ven_id is not None:
+            query = query.where(report_request.c.ven_id == ven_id)
+        if state is not None:
+            query = query.where(report_request.c.state == str(state))
+        if after is not None:
+            at, name = after
+            older = and_(report_request.c.created_at == at, report_request.c.report_request_id < name)
+            query = query.where(or_(report_request.c.created_at < at, older))
+        query = query.order_by(report_request.c.created_at.desc(), report_request.c.report_request_id.desc())
+        return tuple(_request(row) for row in await self._connection.execute(query.limit(limit)))
+
+    async def due(self, now: datetime, limit: int) -> tuple[StoredRequest, ...]:
+        """Return requests to be looked at, longest due first; another process skips them meanwhile."""
+        query = select(report_request).where(report_request.c.due_at <= now).order_by(report_request.c.due_at)
+        query = query.limit(limit).with_for_update(skip_locked=True)
+        return tuple(_request(row) for row in await self._connection.execute(query))
+
+    async def any_due(self, now: datetime) -> bool:
+        """True if there is a request to be looked at."""
+        query = select(report_request.c.due_at).where(report_request.c.due_at <= now).limit(1)
+        return (await self._connection.execute(query)).first() is not None
+
+    async def states(self) -> dict[str, int]:
+        """Return how many requests are in each state that is open."""
+        query = select(report_request.c.state, func.count()).where(report_request.c.state.in_(_OPEN))
+        return {state: count for state, count in await self._connection.execute(query.group_by(report_request.c.state))}
 
     async def set_request(self, report_request_id: str, **values: Any) -> None:
         """Change columns of a request."""
@@ -125,8 +261,9 @@ class Reports:
 
     async def store(self, rows: Iterable[Telemetry]) -> None:
         """Write data; a value for the same point and time replaces the earlier one."""
-        values = [{name: getattr(each, name) for name in _WRITTEN} for each in rows]
-        await upsert(self._connection, telemetry, values, _POINT_KEY)
+        given = tuple(rows)
+        await write(self._connection, given)
+        await keep_newest(self._connection, given)
 
     async def page(
         self,
@@ -151,13 +288,46 @@ class Reports:
         rows = await self._connection.execute(query.order_by(telemetry.c.dtstart, telemetry.c.id).limit(limit))
         return tuple(_telemetry(row) for row in rows)
 
-    async def latest(self, ven_ids: Iterable[str]) -> tuple[Telemetry, ...]:
-        """Return the newest value of each (VEN, resource, report name, rID) of these VENs."""
-        key = (telemetry.c.ven_id, telemetry.c.resource_id, telemetry.c.report_name, telemetry.c.r_id)
-        rank = func.row_number().over(partition_by=key, order_by=(telemetry.c.dtstart.desc(), telemetry.c.id.desc()))
-        ranked = select(telemetry.c.id, rank.label("rank")).where(telemetry.c.ven_id.in_(tuple(ven_ids))).subquery()
-        query = select(telemetry).join(ranked, and_(ranked.c.id == telemetry.c.id, ranked.c.rank == 1))
-        return tuple(_telemetry(row) for row in await self._connection.execute(query.order_by(telemetry.c.id)))
+    async def latest(
+        self, ven_ids: Iterable[str], resource_id: str | None = None, report_name: str | None = None
+    ) -> tuple[Telemetry, ...]:
+        """Return the newest value of each (VEN, resource, report name, rID) of these VENs, oldest first."""
+        query = select(telemetry_latest.c.document).where(telemetry_latest.c.ven_id.in_(tuple(ven_ids)))
+        for column, value in (("resource_key", resource_id), ("report_name", report_name)):
+            if value is not None:
+                query = query.where(telemetry_latest.c[column] == value)
+        key = (telemetry_latest.c.dtstart, telemetry_latest.c.ven_id, telemetry_latest.c.r_id)
+        return tuple(load(row.document, Telemetry) for row in await self._connection.execute(query.order_by(*key)))
+
+
+async def keep_newest(connection: AsyncConnection, rows: Iterable[Telemetry]) -> None:
+    """Keep the newest value of each point of ``rows`` where no newer one is known; of equal times the later wins.
+
+    One from far ahead of its receipt, of a VEN whose clock was wrong, gives way to any other.
+    """
+    rows = tuple(rows)
+    horizon = max((each.received_at for each in rows), default=_EVER) + AHEAD
+    newest: dict[tuple[str, str, str, str], Telemetry] = {}
+    for each in rows:
+        key = (each.ven_id, each.resource_id or "", each.report_name, each.r_id)
+        known = newest.get(key)
+        if known is None or (known.dtstart <= each.dtstart <= horizon) or known.dtstart > horizon:
+            newest[key] = each
+    if not newest:
+        return
+    insert_into = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    statement = insert_into(telemetry_latest)
+    known_at, given_at, last = telemetry_latest.c.dtstart, statement.excluded.dtstart, literal(horizon, Instant)
+    put = statement.on_conflict_do_update(
+        index_elements=_NEWEST_KEY,
+        set_={name: statement.excluded[name] for name in ("dtstart", "document")},
+        where=or_(known_at > last, and_(known_at <= given_at, given_at <= last)),
+    )
+    values = [
+        {**dict(zip(_NEWEST_KEY, key, strict=True)), "dtstart": row.dtstart, "document": dump(row)}
+        for key, row in sorted(newest.items())  # in one order, so that two writers do not wait for each other
+    ]
+    await connection.execute(put, values)
 
 
 def _between(query: Select[Any], start: datetime | None, end: datetime | None) -> Select[Any]:

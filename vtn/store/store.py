@@ -4,7 +4,7 @@ Rule: everything of one exchange is read and written in one transaction; listene
 commit, other processes through the change counter.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -12,20 +12,31 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from runtime.database import read
+from vtn.store.candidates import Candidates
 from vtn.store.codec import Touched
 from vtn.store.decoded import Decoded
 from vtn.store.events import Events
+from vtn.store.group import Group
+from vtn.store.nonces import Nonces
 from vtn.store.opts import Opts
 from vtn.store.outbound import Queue
+from vtn.store.ownreports import OwnReports
+from vtn.store.programmes import Programmes
+from vtn.store.push import Pushes
+from vtn.store.readings import Readings
 from vtn.store.reports import Reports
-from vtn.store.rows import Answered
+from vtn.store.rows import Answered, Assignment
 from vtn.store.tables import change, idempotency
+from vtn.store.targets import Targets
 from vtn.store.vens import Vens
 
 VERSION_TABLE = "vtn_alembic"
 _ROW = 1  # the change counter is one row
 _ANNOUNCE = update(change).where(change.c.id == _ROW).values(counter=change.c.counter + 1)
 
+Gifts = Mapping[str, tuple[Assignment, ...]]
+Taker = Callable[[Gifts], None]
+"""Given after a commit the new events of VENs, by venID."""
 Listener = Callable[[frozenset[str]], None]
 """Told after a commit which VENs have something new."""
 
@@ -37,11 +48,27 @@ class Tx:
         self.connection = connection
         self.touched = Touched()
         self.vens = Vens(connection, self.touched)
+        self.candidates = Candidates(connection)
         self.events = Events(connection, self.touched, decoded, writing=writing)
         self.queue = Queue(connection, self.touched)
+        self.push = Pushes(connection)
         self.opts = Opts(connection)
         self.reports = Reports(connection)
+        self.readings = Readings(connection)
+        self.own_reports = OwnReports(connection)
         self.keys = Keys(connection)
+        self.nonces = Nonces(connection)
+        self.targets = Targets(connection)
+        self.programmes = Programmes(connection)
+        self._decoded = decoded
+
+    @asynccontextmanager
+    async def part(self) -> AsyncIterator["Tx"]:
+        """Open a part of a write transaction that can fail by itself; what it touched counts if it ends well."""
+        part = Tx(self.connection, self._decoded, writing=True)
+        async with self.connection.begin_nested():
+            yield part
+        self.touched.add(part.touched)
 
 
 class Keys:
@@ -70,12 +97,21 @@ class Store:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.announced = 0  # how often this process moved the change counter
-        self._listeners: list[Listener] = []
+        self._listeners: list[tuple[Listener, Taker | None]] = []
+        self._news_listeners: list[Callable[[], None]] = []
         self._decoded = Decoded()
+        self.group = Group(self)
 
-    def listen(self, listener: Listener) -> None:
-        """Have ``listener`` called after each commit that touched VENs."""
-        self._listeners.append(listener)
+    def listen(self, listener: Listener, taker: Taker | None = None) -> None:
+        """Have ``listener`` called after each commit that touched VENs.
+
+        With ``taker`` that one is called instead for VENs to which nothing happened but that they got new events.
+        """
+        self._listeners.append((listener, taker))
+
+    def listen_for_news(self, listener: Callable[[], None]) -> None:
+        """Have ``listener`` called after each commit that gave a VEN something new to fetch."""
+        self._news_listeners.append(listener)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[Tx]:
@@ -84,18 +120,33 @@ class Store:
         Listeners are told also of a commit that went wrong: the database may have done it all the same.
         """
         touched: frozenset[str] = frozenset()
+        gifts: Gifts = {}
+        news = False
         try:
             async with self.engine.begin() as connection:
                 tx = Tx(connection, self._decoded, writing=True)
                 yield tx
+                await tx.push.news(tuple(tx.touched.news))
                 if tx.touched.announce:
                     await connection.execute(_ANNOUNCE)
-                touched = frozenset(tx.touched.ven_ids)
+                touched, news = frozenset(tx.touched.ven_ids), bool(tx.touched.news)
             self.announced += tx.touched.announce
+            gifts = tx.touched.only_gifts
         finally:
             if touched:
-                for listener in self._listeners:
-                    listener(touched)
+                self._tell(touched, gifts)
+            if news:
+                for hear in self._news_listeners:
+                    hear()
+
+    def _tell(self, touched: frozenset[str], gifts: Gifts) -> None:
+        for listener, taker in self._listeners:
+            if taker is None or not gifts:
+                listener(touched)
+                continue
+            taker(gifts)
+            if len(gifts) < len(touched):
+                listener(touched - gifts.keys())
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Tx]:

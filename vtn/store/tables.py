@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 from runtime.columns import Instant
@@ -62,6 +63,36 @@ ven = Table(
     Column("report_only", Boolean, nullable=False, default=False),
     Column("xml_signature", Boolean, nullable=False, default=False),
     Column("last_seen", Instant),
+    Column("poll_freq_s", Integer),  # what an operator wants it to be told; null: the VTN's own
+    Column("told_poll_s", Integer),  # oadrRequestedOadrPollFreq of its registration
+    Column("old_fingerprint", String(64)),  # of the certificate before the present one, good until old_until
+    Column("old_until", Instant),
+    Column("old_last_seen", Instant),
+    Column("certificate_cn", Text),  # of the certificate that registered
+    Column("certificate_not_after", Instant),
+    Column("suspended_at", Instant),
+    Column("suspended_reason", Text),
+    Column("cancel_by", Instant),  # an operator cancels the registration: it ends with the VEN's answer, or then
+    Column("ended_at", Instant),  # when the last registration ended, how, and its registrationID
+    Column("ended_by", String(16)),  # EndedBy
+    Column("ended_registration_id", String(ID_LENGTH)),
+    Index("uq_ven_old_fingerprint", "old_fingerprint", unique=True),
+    Index(None, "cancel_by"),
+)
+
+candidate = Table(
+    "candidate",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("state", String(16), nullable=False),  # CandidateState
+    Column("subject_cn", Text, nullable=False),
+    Column("issuer_cn", Text, nullable=False),
+    Column("not_after", Instant),
+    Column("ven_name", Text),  # what it calls itself
+    Column("first_seen", Instant, nullable=False),
+    Column("last_seen", Instant, nullable=False),
+    Index(None, "state", "first_seen"),
+    Index(None, "last_seen"),
 )
 
 ven_resource = Table(
@@ -85,6 +116,38 @@ ven_group = Table(
     Index(None, "group_id"),
 )
 
+ven_attribute = Table(
+    "ven_attribute",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    _ven_key(),
+    _id("resource_id", nullable=True),  # null: of the VEN as a whole
+    Column("kind", String(16), nullable=False),  # party | area | deviceClass
+    _id("value"),
+    ForeignKeyConstraint(
+        ["ven_id", "resource_id"], ["ven_resource.ven_id", "ven_resource.resource_id"], ondelete="CASCADE"
+    ),
+    Index(None, "kind", "value"),
+    Index(None, "ven_id"),
+)
+
+ven_payload = Table(
+    "ven_payload",
+    metadata,
+    _ven_key(primary_key=True),
+    Column("changed_at", Instant, nullable=False),  # when an event of this VEN was last made or changed (R115)
+)
+
+market_context = Table(
+    "market_context",
+    metadata,
+    Column("uri", Text, primary_key=True),  # normalised (R512)
+    Column("name", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("modified_at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+)
+
 event = Table(
     "event",
     metadata,
@@ -92,6 +155,8 @@ event = Table(
     Column("modification_number", Integer, nullable=False),
     Column("market_context", Text, nullable=False),
     Column("dtstart", Instant, nullable=False),
+    Column("near_at", Instant),  # dtstart less the ramp-up (R13); null: dtstart
+    Column("ends_at", Instant),  # dtstart + duration; null: open-ended
     Column("payload_end", Instant),  # dtstart + duration + startafter (R66); null: open-ended
     Column("cancelled", Boolean, nullable=False, default=False),
     Column("response_required", String(8), nullable=False),
@@ -129,7 +194,12 @@ event_ven = Table(
     Column("answer", String(8)),  # optType of the last oadrCreatedEvent
     Column("qualified", String(8)),  # optType of an oadrCreateOpt for the whole VEN (R206)
     Column("qualified_reason", Text),
-    Index(None, "ven_id", "due_at"),
+    Column("parts", Text),  # signalIDs and baselineID that concern this VEN, as JSON; null: all
+    Column("withdrawn", Integer),  # the version that left this VEN out: to the VEN the event is cancelled with it
+    Column("withdrawn_at", Instant),
+    Column("withdrawn_end", Instant),  # until when the withdrawal is in payloads
+    Column("told_until", Instant),  # until when it is in this VEN's payloads, so that years of old events cost nothing
+    Index(None, "ven_id", "told_until"),
 )
 
 event_delivery = Table(
@@ -175,6 +245,8 @@ opt = Table(
     Column("superseded_at", Instant),
     Column("superseded_for", Text, nullable=False, default="[]"),  # resourceIDs that a later schedule took over
     Column("cancelled_at", Instant),
+    Column("ends_at", Instant),  # of a schedule: when its last window is over; null: open-ended
+    Column("windows", Integer, nullable=False, server_default="0"),  # of a schedule
     Column("document", Text, nullable=False),
     Index(None, "ven_id", "opt_id"),
     Index(None, "received_at"),
@@ -188,6 +260,7 @@ report_specifier = Table(
     Column("report_name", Text, nullable=False),
     Column("duration", Text),
     Column("registered_at", Instant, nullable=False),
+    Column("remarks", Text, nullable=False, server_default="[]"),  # what is irregular in it, with the rule
 )
 
 report_description = Table(
@@ -213,12 +286,27 @@ report_request = Table(
     _ven_key(),
     Column("report_specifier_id", String(ID_LENGTH), nullable=False),
     Column("report_name", Text, nullable=False),
-    Column("state", String(16), nullable=False),  # requested | confirmed | cancelled | replaced
+    Column("state", String(16), nullable=False),  # RequestState
     Column("created_at", Instant, nullable=False),
     Column("last_data_at", Instant),
     Column("document", Text, nullable=False),  # the ReportRequest
     Column("points", Text, nullable=False),  # rID -> resourceID and unit at the time of asking
+    Column("request_id", Text, nullable=False, server_default=""),  # of the payload that carried it
+    Column("actor", Text),  # null: asked by policy
+    Column("standing", Boolean, nullable=False, server_default=false()),  # asked again after new METADATA (R306)
+    Column("confirmed_at", Instant),
+    Column("due_at", Instant),  # when to look at it again: late by then, or at its end
+    Column("overdue_since", Instant),
+    Column("ended_at", Instant),
+    Column("reason", Text),  # why it was refused or ended
+    Column("response_code", Integer),
+    Column("received", Integer, nullable=False, server_default="0"),  # reports
+    Column("stray", Integer, nullable=False, server_default="0"),  # reports that came after its end
+    Column("to_follow", Boolean, nullable=False, server_default=false()),  # one more report was asked for (R345)
+    Column("cancel_id", Text),  # requestID of the oadrCancelReport
     Index(None, "ven_id"),
+    Index(None, "due_at"),
+    Index(None, "created_at"),
 )
 
 telemetry = Table(
@@ -247,6 +335,61 @@ telemetry = Table(
     Index(None, "dtstart"),
 )
 
+telemetry_latest = Table(
+    "telemetry_latest",
+    metadata,
+    _ven_key(primary_key=True),
+    Column("resource_key", String(ID_LENGTH), primary_key=True),  # the resourceID, '' where there is none
+    Column("report_name", String(ID_LENGTH), primary_key=True),
+    _id("r_id", primary_key=True),
+    Column("dtstart", Instant, nullable=False),
+    Column("document", Text, nullable=False),  # the newest Telemetry of the point
+)
+
+report_document = Table(
+    "report_document",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    _ven_key(),
+    _id("report_request_id"),
+    Column("position", Integer, nullable=False),  # of the document within its report
+    Column("report_specifier_id", String(ID_LENGTH), nullable=False),
+    Column("report_name", Text, nullable=False),
+    Column("dtstart", Instant),
+    Column("received_at", Instant, nullable=False),
+    Column("body", Text, nullable=False),  # the atom:feed as it came
+    Index("uq_report_document_place", "ven_id", "report_request_id", "position", unique=True),
+)
+
+ven_report = Table(
+    "ven_report",
+    metadata,
+    _ven_key(primary_key=True),
+    Column("metadata_at", Instant),  # when the VEN's METADATA came last
+    Column("asked_at", Instant),  # when it was asked for METADATA last because something was missing
+    Column("offered_at", Instant),  # when our METADATA was last made
+    Column("offer", Text, nullable=False, server_default="[]"),  # the reports in it
+)
+
+own_report = Table(
+    "own_report",
+    metadata,
+    _ven_key(primary_key=True),
+    _id("report_request_id", primary_key=True),
+    Column("report_specifier_id", String(ID_LENGTH), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("next_due", Instant),  # null: nothing more will be sent
+    Column("covered_until", Instant, nullable=False),
+    Column("until", Instant),  # null: for ever (R325)
+    Column("last", Boolean, nullable=False),  # the next report is the last one
+    Column("sent", Integer, nullable=False, server_default="0"),  # reports put into the queue
+    Column("request_id", Text, nullable=False, server_default=""),  # of the newest of them
+    Column("ended_at", Instant),
+    Column("reason", Text),
+    Column("document", Text, nullable=False),  # the ReportRequest
+    Index(None, "next_due"),
+)
+
 outbound = Table(
     "outbound",
     metadata,
@@ -264,6 +407,22 @@ outbound = Table(
     Index(None, "ven_id", "due_at"),
 )
 
+push = Table(
+    "push",
+    metadata,
+    _ven_key(primary_key=True),
+    Column("due_at", Instant),  # when there is something to push; null: nothing, or given up
+    Column("news", BigInteger, nullable=False),  # counts what made the VEN due, so that nothing new is overlooked
+    Column("not_before", Instant),  # back-off after failures
+    Column("failures", Integer, nullable=False, default=0),  # in a row
+    Column("failed_at", Instant),
+    Column("error", Text),
+    Column("delivered_at", Instant),
+    Column("lease_owner", String(64)),  # the process that pushes to it now
+    Column("lease_until", Instant),
+    Index(None, "due_at"),
+)
+
 idempotency = Table(
     "idempotency",
     metadata,
@@ -272,6 +431,16 @@ idempotency = Table(
     Column("status", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("at", Instant, nullable=False),
+)
+
+nonce = Table(
+    "nonce",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),  # of the certificate that signed
+    Column("nonce", String(256), primary_key=True),
+    Column("forget_after", Instant, nullable=False),
+    Index(None, "forget_after"),
+    sqlite_with_rowid=False,
 )
 
 change = Table(

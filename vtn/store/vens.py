@@ -7,22 +7,33 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, delete, insert, select, update
+from sqlalchemy import Row, Select, String, and_, bindparam, case, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from runtime.columns import Instant
 from vtn.store.codec import Touched, upsert
-from vtn.store.rows import Resource, Ven
-from vtn.store.tables import ven, ven_group, ven_resource
+from vtn.store.rows import EndedBy, Resource, Ven
+from vtn.store.tables import telemetry, ven, ven_group, ven_resource
 
+_TOGETHER = 500  # VENs in one statement
 _COLUMNS = tuple(ven.c)
-_REGISTERED = select(ven.c.fingerprint, ven.c.ven_id).where(
-    ven.c.fingerprint.in_(bindparam("b_fingerprints", expanding=True)), ven.c.registration_id.is_not(None)
+_REGISTERED = select(ven.c.fingerprint, ven.c.ven_id, ven.c.xml_signature).where(
+    ven.c.fingerprint.in_(bindparam("b_fingerprints", expanding=True)),
+    ven.c.registration_id.is_not(None),
+    ven.c.suspended_at.is_(None),
 )
-_SEEN = update(ven).where(ven.c.fingerprint == bindparam("key")).values(last_seen=bindparam("at"))
+_KEY, _AT = bindparam("key", type_=String), bindparam("at", type_=Instant)
+_SEEN = (
+    update(ven)
+    .where(or_(ven.c.fingerprint == _KEY, ven.c.old_fingerprint == _KEY))
+    .values(last_seen=_AT, old_last_seen=case((ven.c.old_fingerprint == _KEY, _AT), else_=ven.c.old_last_seen))
+)
 
 
 def _ven(row: Row[Any]) -> Ven:
-    return Ven(**row._mapping)
+    values = dict(row._mapping)
+    ended_by = values["ended_by"]
+    return Ven(**{**values, "ended_by": None if ended_by is None else EndedBy(ended_by)})
 
 
 class Vens:
@@ -36,14 +47,17 @@ class Vens:
         """Return one by venID (case-sensitive, R512)."""
         return await self._one(select(*_COLUMNS).where(ven.c.ven_id == ven_id))
 
-    async def by_fingerprint(self, fingerprint: str) -> Ven | None:
-        """Return the VEN of a certificate."""
-        return await self._one(select(*_COLUMNS).where(ven.c.fingerprint == fingerprint))
+    async def by_fingerprint(self, fingerprint: str, now: datetime | None = None) -> Ven | None:
+        """Return the VEN of a certificate, present or old; at ``now`` an old one counts only until its time is over."""
+        old = ven.c.old_fingerprint == fingerprint
+        if now is not None:
+            old = and_(old, ven.c.old_until > now)
+        return await self._one(select(*_COLUMNS).where(or_(ven.c.fingerprint == fingerprint, old)))
 
-    async def registered(self, fingerprints: Sequence[str]) -> dict[str, str]:
-        """Return the venIDs of those of these certificates whose VENs are registered, by fingerprint."""
+    async def registered(self, fingerprints: Sequence[str]) -> dict[str, tuple[str, bool]]:
+        """Return venID and oadrXmlSignature of those of these certificates whose VENs are registered."""
         rows = await self._connection.execute(_REGISTERED, {"b_fingerprints": fingerprints})
-        return {fingerprint: ven_id for fingerprint, ven_id in rows}
+        return {fingerprint: (ven_id, xml_signature) for fingerprint, ven_id, xml_signature in rows}
 
     async def _one(self, query: Select[Any]) -> Ven | None:
         row = (await self._connection.execute(query)).one_or_none()
@@ -61,6 +75,16 @@ class Vens:
         rows = await self._connection.execute(select(ven.c.ven_id).where(ven.c.ven_id.in_(tuple(ven_ids))))
         return frozenset(rows.scalars())
 
+    async def report_only(self, ven_ids: Sequence[str]) -> frozenset[str]:
+        """Return those of ``ven_ids`` that have registered for reports only."""
+        found: set[str] = set()
+        for start in range(0, len(ven_ids), _TOGETHER):
+            query = select(ven.c.ven_id).where(
+                ven.c.ven_id.in_(ven_ids[start : start + _TOGETHER]), ven.c.report_only.is_(True)
+            )
+            found |= set((await self._connection.execute(query)).scalars())
+        return frozenset(found)
+
     async def add(self, row: Ven) -> None:
         """Enrol a VEN."""
         values = {column.name: getattr(row, column.name) for column in _COLUMNS}
@@ -71,6 +95,48 @@ class Vens:
         """Change columns of a VEN."""
         await self._connection.execute(update(ven).where(ven.c.ven_id == ven_id).values(**values))
         self._touched.everywhere(ven_id)
+
+    async def for_change(self, ven_id: str) -> Ven | None:
+        """Return one that nobody else changes until this transaction ends."""
+        return await self._one(select(*_COLUMNS).where(ven.c.ven_id == ven_id).with_for_update())
+
+    async def end_registration(
+        self, ven_id: str, by: EndedBy, now: datetime, *, overdue_at: datetime | None = None
+    ) -> bool:
+        """Empty the columns of a registration; False if there is none, or none that was to end by ``overdue_at``."""
+        statement = update(ven).where(ven.c.ven_id == ven_id, ven.c.registration_id.is_not(None))
+        if overdue_at is not None:
+            statement = statement.where(ven.c.cancel_by <= overdue_at)
+        done = await self._connection.execute(
+            statement.values(
+                registration_id=None,
+                registered_at=None,
+                told_poll_s=None,
+                cancel_by=None,
+                ended_at=now,
+                ended_by=str(by),
+                ended_registration_id=ven.c.registration_id,
+            )
+        )
+        self._touched.everywhere(ven_id)
+        return done.rowcount > 0
+
+    async def overdue(self, now: datetime, limit: int) -> tuple[str, ...]:
+        """Return venIDs whose registrations are to end by now."""
+        query = select(ven.c.ven_id).where(ven.c.cancel_by <= now).order_by(ven.c.cancel_by, ven.c.ven_id)
+        return tuple((await self._connection.execute(query.limit(limit))).scalars())
+
+    async def remove(self, ven_id: str) -> bool:
+        """Forget a VEN and everything about it; False if there is none."""
+        done = await self._connection.execute(delete(ven).where(ven.c.ven_id == ven_id))
+        self._touched.everywhere(ven_id)
+        return done.rowcount > 0
+
+    async def drop_telemetry(self, ven_id: str, most: int) -> int:
+        """Delete up to ``most`` values of a VEN; return how many."""
+        some = select(telemetry.c.id).where(telemetry.c.ven_id == ven_id).limit(most)
+        done = await self._connection.execute(delete(telemetry).where(telemetry.c.id.in_(some.scalar_subquery())))
+        return done.rowcount
 
     async def seen(self, instants: Mapping[str, datetime]) -> None:
         """Write ``last_seen`` of many VENs, by fingerprint."""
@@ -99,6 +165,27 @@ class Vens:
             {**key, "group_id": group} for key, each in zip(keys, resources, strict=True) for group in each.group_ids
         ]
         await upsert(self._connection, ven_group, groups, ("ven_id", "resource_id", "group_id"))
+
+    async def replace_resources(self, ven_id: str, resources: Sequence[Resource]) -> None:
+        """Make these the enrolled resources of a VEN, with these groups; what METADATA alone names stays without."""
+        mine = ven_resource.c.ven_id == ven_id
+        await self._connection.execute(delete(ven_group).where(ven_group.c.ven_id == ven_id))
+        await self._connection.execute(
+            delete(ven_resource).where(
+                mine,
+                ven_resource.c.source == "enrolment",
+                ven_resource.c.resource_id.not_in([each.resource_id for each in resources]),
+            )
+        )
+        rows = [{"ven_id": ven_id, "resource_id": each.resource_id, "source": "enrolment"} for each in resources]
+        await upsert(self._connection, ven_resource, rows, ("ven_id", "resource_id"))
+        groups = [
+            {"ven_id": ven_id, "resource_id": each.resource_id, "group_id": group}
+            for each in resources
+            for group in each.group_ids
+        ]
+        await upsert(self._connection, ven_group, groups, ("ven_id", "resource_id", "group_id"))
+        self._touched.here(ven_id)
 
     async def drop_metadata_resources(self, ven_id: str) -> None:
         """Forget the resources known from METADATA only (R306)."""

@@ -40,7 +40,14 @@ async def api_of(world: World) -> AsyncIterator[Client]:
     async def fine() -> None:
         return None
 
-    api = Api(supervisor=world.supervisor, target=world.park, store=world.store, clock=world.clock, version="1.2.3")
+    api = Api(
+        supervisor=world.supervisor,
+        target=world.park,
+        store=world.store,
+        clock=world.clock,
+        version="1.2.3",
+        vens={"": world.upstream},
+    )
     application = build_api(api, token=TOKEN, checks={"database": fine}, registry=CollectorRegistry())
     server = await serve(application, "127.0.0.1", 0)
     try:
@@ -202,6 +209,16 @@ async def test_openapi_describes_every_route(call: Call) -> None:
         "/api/v1/outcomes": ["get"],
         "/api/v1/overrides": ["get", "post"],
         "/api/v1/overrides/{id}": ["delete"],
+        "/api/v1/vtn": ["get"],
+        "/api/v1/vtn/registration": ["delete", "put"],
+        "/api/v1/standing": ["get", "post"],
+        "/api/v1/standing/{id}": ["delete"],
+        "/api/v1/opt-schedules": ["get", "post"],
+        "/api/v1/opt-schedules/{id}": ["delete"],
+        "/api/v1/suspensions": ["get", "post"],
+        "/api/v1/suspensions/{id}": ["delete"],
+        "/api/v1/ledger": ["get"],
+        "/api/v1/limits/history": ["get"],
     }
     assert "kWBefore" in document["components"]["schemas"]["OutcomeBody"]["properties"]
 
@@ -220,3 +237,25 @@ async def test_outcomes_come_in_pages_and_the_link_header_names_the_next(world: 
         for query in ("limit=0", "limit=10001", "limit=x", "limit=²", "cursor=x", "cursor=W10="):
             status, problem = await client("GET", f"/api/v1/outcomes?{query}")
             assert (status, problem["detail"][:5]) == (400, query[:5])
+
+
+async def test_rule_401_ven_01_an_operator_leaves_the_vtn_and_registers_again(world: World) -> None:
+    world.upstream.last_contact = at(0)
+    async with api_of(world) as call:
+        status, shown = await call("GET", "/api/v1/vtn")
+        assert (status, shown) == (
+            200,
+            {
+                "registered": True,
+                "withdrawn": False,
+                "venID": "ven-1",
+                "vtnID": "vtn-1",
+                "lastContact": "2026-03-02T14:00:00Z",
+                "clockOffsetS": 0.4,
+                "outbox": 0,
+                "lastFailure": None,
+            },
+        )
+        assert (await call("DELETE", "/api/v1/vtn/registration"))[1]["withdrawn"]
+        assert (await call("GET", "/api/v1/vtn?name=nobody"))[0] == 404
+        assert not (await call("PUT", "/api/v1/vtn/registration"))[1]["withdrawn"]

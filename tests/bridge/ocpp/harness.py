@@ -69,6 +69,7 @@ class Fleet:
 def make_settings(**changes: Any) -> OcppSettings:
     """Settings on a free port without TLS."""
     values: dict[str, Any] = {"port": 0, "security_profile": 0, "allow_insecure": True, "meter_interval_s": 10}
+    values["read_back_s"] = None  # it is asked for where it is the matter
     return OcppSettings(**(values | changes))
 
 

@@ -138,3 +138,24 @@ async def test_a_payload_nested_without_end_costs_its_frame_only() -> None:
         await charger.socket.send(f'[2,"deep","Heartbeat",{deep}]')
         assert (await charger.answer("deep"))[2] == "FormationViolation"
         await alive(charger)
+
+
+async def test_duplicated_and_reordered_frames_make_one_session_and_one_answer_each() -> None:
+    start = {"connectorId": 1, "idTag": "T", "meterStart": 0, "timestamp": "2026-03-01T12:00:00Z"}
+    async with bench(CHARGER) as at, raw(at) as charger:
+        await charger.boot()
+        for _ in range(3):
+            await charger.send(2, "s", "StartTransaction", start)
+        await charger.send(3, "never-asked", {"status": "Accepted"})
+        first = await charger.answer("s")
+        await charger.send(2, "s", "StartTransaction", start)
+        assert await charger.answer("s") == first
+        stop = {"transactionId": first[2]["transactionId"], "meterStop": 9, "timestamp": "2026-03-01T12:01:00Z"}
+        late = {**METER, "transactionId": first[2]["transactionId"]}
+        assert (await charger.ask("e", "StopTransaction", stop))[0] == 3
+        assert (await charger.ask("m", "MeterValues", late))[0] == 3  # sent before the stop, and came after it
+        await at.fleet.heard("transaction", "CP-1", False)
+        assert at.fleet.log.count(("transaction", "CP-1", True)) == 1
+        status = at.central.status("CP-1")
+        assert status is not None
+        assert not status.transaction

@@ -29,6 +29,10 @@ async def answer_profiles(charger: Raw, *answers: Any) -> list[dict[str, Any]]:
     return seen
 
 
+def renewed(at: Bench) -> float:
+    return at.value("ocpp_commands_total", command="renew", outcome="accepted")
+
+
 async def begin(charger: Raw, at: Bench, **changes: Any) -> int:
     frame = await charger.ask("start", "StartTransaction", START_TX | changes)
     await at.fleet.heard("transaction", "CP-1", True)
@@ -155,13 +159,72 @@ async def test_a_schedule_that_is_over_or_impossible_is_an_error_and_nothing_is_
         assert (await at.central.clear_limit("CP-1", 2**40)).outcome is CommandOutcome.ERROR
 
 
-async def test_more_periods_than_the_charger_takes_is_said_before_sending() -> None:
-    async with bench(CHARGER) as at, running(point := simulated(at)):
+@VERSIONS
+async def test_ocp_05_more_periods_than_the_charger_takes_are_sent_in_parts_in_time(version: str) -> None:
+    async with bench(CHARGER) as at, running(point := simulated(at, version=version)):
         await charging(at, point)
-        periods = tuple(LimitPeriod(start_s=60 * i, limit_a=6.0 + i) for i in range(25))
+        periods = tuple(LimitPeriod(start_s=60 * i, limit_a=8.0 + i % 5) for i in range(55))
         result = await at.central.set_limit("CP-1", replace(at.schedule(10.0), periods=periods))
-        assert result.outcome is CommandOutcome.NOT_SUPPORTED
-        assert "25 periods" in result.detail
+        assert result.outcome is CommandOutcome.ACCEPTED
+        assert {len(p.periods) for p in point.hardware.charger.profiles.values()} == {24}
+        for minute in range(55):
+            limit = point.hardware.charger.limit_a(at.clock.now())
+            assert limit == pytest.approx(8.0 + minute % 5, abs=0.01), minute
+            at.clock.advance(60)
+            if minute in {21, 43}:  # the last period of each part that is as planned has begun
+                expected = 1 + minute // 40
+                await settled(lambda expected=expected: renewed(at) == expected)  # type: ignore[misc]
+        assert renewed(at) == 2
+
+
+async def test_a_part_that_is_not_taken_is_sent_again_a_minute_later() -> None:
+    charger = ChargerConfig(identity="CP-1", max_periods=2)
+    async with bench(charger) as at, raw(at) as other:
+        await other.boot()
+        await at.fleet.heard("connected", "CP-1")
+        periods = tuple(LimitPeriod(start_s=600 * i, limit_a=8.0 + i) for i in range(3))
+        command = asyncio.create_task(at.central.set_limit("CP-1", replace(at.schedule(8.0), periods=periods)))
+        (first,) = await answer_profiles(other, "Accepted")
+        assert first["csChargingProfiles"]["chargingSchedule"]["chargingSchedulePeriod"] == [
+            {"startPeriod": 0, "limit": 8.0},
+            {"startPeriod": 660, "limit": 9.0},
+        ]
+        await command
+        await settled(lambda: at.clock.sleepers == 2)
+        at.clock.advance(600)
+        await answer_profiles(other, "Rejected")
+        await settled(lambda: at.value("ocpp_commands_total", command="renew", outcome="rejected") == 1)
+        await settled(lambda: at.clock.sleepers == 1)
+        at.clock.advance(61)
+        (second,) = await answer_profiles(other, "Accepted")
+        assert second["csChargingProfiles"]["chargingSchedule"]["chargingSchedulePeriod"][-1]["limit"] == 10.0
+        await settled(lambda: at.value("ocpp_commands_total", command="renew", outcome="accepted") == 1)
+
+
+@VERSIONS
+async def test_a_renewal_ends_with_the_limit(version: str) -> None:
+    async with bench(CHARGER, max_periods=1) as at, running(point := simulated(at, version=version)):
+        await charging(at, point)
+        before = at.clock.sleepers
+        await at.central.set_limit("CP-1", at.schedule(8.0, length_s=30 * 86_400))
+        await settled(lambda: at.clock.sleepers == before + 1)
+        await at.central.clear_limit("CP-1", 7)
+        await settled(lambda: at.clock.sleepers == before)
+
+
+async def test_c_6_the_lasting_profile_is_put_off_while_the_sessions_own_rules() -> None:
+    async with bench(CHARGER, default_writes_per_hour=2) as at, running(point := simulated(at)):
+        await charging(at, point)
+        for limit in (10.0, 11.0, 12.0):
+            result = await at.central.set_limit("CP-1", at.schedule(limit))
+            assert result.outcome is CommandOutcome.ACCEPTED
+        profiles = point.hardware.charger.profiles
+        assert {p.purpose: p.periods[0].limit for p in profiles.values()} == {
+            "TxProfile": 12.0,
+            "TxDefaultProfile": 11.0,
+        }
+        assert at.central._installed["CP-1"].due == at.clock.now() + timedelta(hours=1)
+        assert await metered(at, point) == pytest.approx(12 * 690, rel=0.01)
 
 
 @VERSIONS
@@ -430,3 +493,79 @@ async def test_connectors_that_no_charger_has_are_not_kept() -> None:
             await charger.ask(f"m{number}", "MeterValues", {"connectorId": number, "meterValue": values})
         station = at.central._stations["CP-1"]
         assert set(station.connectors) == set(station.sessions) == set(station.samples) == {1, 2}
+
+
+@VERSIONS
+async def test_arb_17_a_charger_is_taken_out_of_service_its_session_stopped_and_it_comes_back(version: str) -> None:
+    async with bench(CHARGER) as at, running(point := simulated(at, version=version)):
+        await charging(at, point)
+        out = await at.central.set_available("CP-1", False)
+        assert (out.outcome, out.detail) == (CommandOutcome.ACCEPTED, "Scheduled")
+        assert not point.hardware.charger.in_service
+        stopped = await at.central.stop_session("CP-1")
+        assert (stopped.outcome, stopped.detail) == (CommandOutcome.ACCEPTED, "Accepted")
+        back = await at.central.set_available("CP-1", True)
+        assert (back.outcome, point.hardware.charger.in_service) == (CommandOutcome.ACCEPTED, True)
+
+
+async def test_arb_17_a_charger_that_is_not_there_is_offline_and_without_a_session_there_is_nothing_to_stop() -> None:
+    async with bench(CHARGER) as at:
+        assert (await at.central.set_available("CP-1", False)).outcome is CommandOutcome.OFFLINE
+        assert (await at.central.stop_session("CP-1")).outcome is CommandOutcome.OFFLINE
+        async with raw(at) as charger:
+            await charger.boot()
+            await at.fleet.heard("connected", "CP-1")
+            result = await at.central.stop_session("CP-1")
+            assert (result.outcome, result.detail) == (CommandOutcome.ACCEPTED, "no session")
+            command = asyncio.create_task(at.central.set_available("CP-1", False))
+            await charger.decline("ChangeAvailability")
+            assert (await command).outcome is CommandOutcome.NOT_SUPPORTED
+
+
+async def test_a_charger_that_boots_again_in_mid_event_is_told_of_as_connected_again() -> None:
+    """So that what it held is asserted anew (field notes C.6)."""
+    async with bench(CHARGER) as at, raw(at) as charger:
+        await charger.boot()
+        await at.fleet.heard("connected", "CP-1")
+        command = asyncio.create_task(at.central.set_limit("CP-1", at.schedule(10.0)))
+        await answer_profiles(charger, "Accepted")
+        assert (await command).outcome is CommandOutcome.ACCEPTED
+        await charger.boot()
+        await at.fleet.heard("connected", "CP-1", times=2)
+
+
+async def test_a_part_that_is_never_taken_is_given_up_with_the_limit() -> None:
+    charger = ChargerConfig(identity="CP-1", max_periods=1)
+    async with bench(charger) as at, raw(at) as other:
+        await other.boot()
+        await at.fleet.heard("connected", "CP-1")
+        periods = tuple(LimitPeriod(start_s=600 * i, limit_a=8.0 + i) for i in range(2))
+        command = asyncio.create_task(
+            at.central.set_limit("CP-1", replace(at.schedule(8.0, length_s=660), periods=periods))
+        )
+        await answer_profiles(other, "Accepted")
+        await command
+        for seconds in (600, 61):
+            await settled(lambda: at.clock.sleepers >= 1)
+            at.clock.advance(seconds)
+            if seconds == 600:
+                await answer_profiles(other, "Rejected")
+            await settled(lambda: at.value("ocpp_commands_total", command="renew", outcome="rejected") == 1)
+        await settled(lambda: at.central._installed["CP-1"].due is None)
+        assert at.value("ocpp_commands_total", command="renew", outcome="error") == 1
+
+
+async def test_a_schedule_that_is_refused_leaves_the_parts_of_the_one_before_to_come() -> None:
+    charger = ChargerConfig(identity="CP-1", max_periods=2)
+    async with bench(charger) as at, raw(at) as other:
+        await other.boot()
+        await at.fleet.heard("connected", "CP-1")
+        periods = tuple(LimitPeriod(start_s=600 * i, limit_a=8.0 + i) for i in range(3))
+        for limits, answer in ((periods, "Accepted"), (periods[:1], "Rejected")):
+            command = asyncio.create_task(at.central.set_limit("CP-1", replace(at.schedule(8.0), periods=limits)))
+            await answer_profiles(other, answer)
+            await command
+        await settled(lambda: at.clock.sleepers >= 1)
+        at.clock.advance(600)
+        (sent,) = await answer_profiles(other, "Accepted")
+        assert sent["csChargingProfiles"]["chargingSchedule"]["chargingSchedulePeriod"][-1]["limit"] == 10.0

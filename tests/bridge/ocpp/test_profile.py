@@ -171,6 +171,13 @@ def test_watts_are_the_total_over_all_phases_rounded_down() -> None:
     assert plan((0, 10.05), options=WATTS).periods == ((0, 6934.5),)
 
 
+@pytest.mark.parametrize(("unit", "limit"), [("A", 8.0), ("W", 6141.0)])
+def test_c_2_a_charger_of_whole_numbers_gets_them_rounded_down(unit: str, limit: float) -> None:
+    whole = ProfileOptions(rating=RATING, unit=unit, decimals=0)
+    assert plan((0, 8.9), options=whole).periods == ((0, limit),)
+    assert profile.for_session(plan((0, 16.9), options=whole), 3, 0).periods[0][1] == (5.0 if unit == "A" else 3887.0)
+
+
 @pytest.mark.parametrize("limit", [math.nan, math.inf])
 def test_a_limit_that_is_no_number_is_refused(limit: float) -> None:
     with pytest.raises(ValueError, match="limit_a"):

@@ -11,20 +11,12 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from bridge.ocpp.deadline import Deadline
 from bridge.ocpp.frames import ErrorCode, Version
 from bridge.ocpp.metrics import OcppMetrics
-from bridge.ocpp.rpc import (
-    NORMAL,
-    URGENT,
-    Answer,
-    CallFailed,
-    CallTimeout,
-    ConnectionGone,
-    Refused,
-    RpcConnection,
-    Turns,
-)
+from bridge.ocpp.rpc import Answer, CallFailed, CallTimeout, ConnectionGone, Refused, RpcConnection
 from bridge.ocpp.schemas import OutboundInvalid
+from bridge.ocpp.turns import NORMAL, URGENT, Turns
 from runtime.clock import FakeClock
 from tests.bridge.ocpp.harness import START
 
@@ -38,6 +30,7 @@ class Peer:
         self.sent: asyncio.Queue[list[Any]] = asyncio.Queue()
         self.registry = CollectorRegistry()
         self.broken = False
+        self.deadline = Deadline(deadline_s)
         self.on_call: Callable[[str, Mapping[str, Any]], Any] = lambda action, payload: Answer(
             payload={"currentTime": "2026-03-01T12:00:00Z"}
         )
@@ -50,7 +43,7 @@ class Peer:
             clock=FakeClock(START),
             metrics=OcppMetrics(self.registry),
             new_id=lambda: f"c-{next(ids)}",
-            deadline_s=deadline_s,
+            deadline=self.deadline,
         )
 
     async def _send(self, text: str) -> None:
@@ -184,6 +177,105 @@ async def test_ocp_09_a_call_ends_at_its_deadline_and_its_late_answer_is_known_a
         other.feed(3, "c-1", {"status": "Rejected"})  # the late one does not settle the next call
         other.feed(3, "c-2", {"status": "Accepted"})
         assert await call == {"status": "Accepted"}
+
+
+async def test_ocp_09_a_late_answer_teaches_patience() -> None:
+    async with peer(deadline_s=0.02) as other:
+        with pytest.raises(CallTimeout):
+            await other.rpc.call(*CLEAR)
+        assert (other.deadline.misses, other.deadline.seconds) == (1, 0.04)
+        other.feed(3, "c-1", {"status": "Accepted"})
+        assert other.deadline.misses == 0
+
+
+async def test_ocp_09_each_answer_counts_towards_the_deadline() -> None:
+    async with peer(deadline_s=30.0) as other:
+        for number in range(1, 5):
+            call = asyncio.create_task(other.rpc.call(*CLEAR))
+            await other.next()
+            other.feed(3, f"c-{number}", {"status": "Accepted"})
+            await call
+        assert other.deadline.seconds == 10.0
+
+
+async def test_a_limit_does_not_wait_out_housekeeping_that_a_charger_is_slow_to_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bridge.ocpp.rpc._YIELD_S", 0.01)
+    async with peer() as other:
+        slow = asyncio.create_task(other.rpc.call("TriggerMessage", {"requestedMessage": "Heartbeat"}))
+        await other.next()
+        urgent = asyncio.create_task(other.rpc.call(*CLEAR, priority=URGENT))
+        assert (await other.next())[2] == "ClearChargingProfile"
+        another = asyncio.create_task(other.rpc.call(*CLEAR, priority=URGENT))  # a limit does not push out a limit
+        await asyncio.sleep(0.03)
+        other.feed(3, "c-2", {"status": "Accepted"})
+        assert await urgent == {"status": "Accepted"}
+        await other.next()
+        other.feed(3, "c-3", {"status": "Accepted"})
+        await another
+        with pytest.raises(CallTimeout):
+            await slow
+
+
+async def test_a_repeated_call_gets_the_same_answer_and_nothing_is_done_twice() -> None:
+    async with peer() as other:
+        done: list[str] = []
+
+        def act(action: str, payload: Mapping[str, Any]) -> Answer:
+            done.append(action)
+            return Answer(payload={"transactionId": len(done), "idTagInfo": {"status": "Accepted"}})
+
+        other.on_call = act
+        start = {"connectorId": 1, "idTag": "T", "meterStart": 0, "timestamp": "2026-03-01T12:00:00Z"}
+        other.feed(2, "s", "StartTransaction", start)
+        other.feed(2, "s", "StartTransaction", start)  # while the first is not answered: one answer serves both
+        first = await other.next()
+        other.feed(2, "s", "StartTransaction", start)
+        assert await other.next() == first
+        assert done == ["StartTransaction"]
+        assert other.counted("ocpp_repeated_calls_total") == 2
+        other.feed(2, "s", "StartTransaction", start | {"connectorId": 2})  # the id again, but another call
+        assert (await other.next())[2]["transactionId"] == 2
+
+
+async def test_a_repeated_refusal_is_the_same_refusal_and_a_repeated_heartbeat_gets_the_time() -> None:
+    async with peer() as other:
+        other.feed(2, "n", "Nonsense", {})
+        first = await other.next()
+        other.feed(2, "n", "Nonsense", {})
+        assert await other.next() == first
+        for _ in range(2):
+            other.feed(2, "h", "Heartbeat", {})
+            assert (await other.next())[:2] == [3, "h"]
+        assert other.counted("ocpp_repeated_calls_total") == 1
+
+
+async def test_a_call_that_failed_by_our_fault_is_served_when_it_comes_again() -> None:
+    async with peer() as other:
+        answers: list[Exception | Answer] = [RuntimeError("a fault of ours"), Answer(payload={})]
+
+        def act(action: str, payload: Mapping[str, Any]) -> Answer:
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        other.on_call = act
+        status = {"connectorId": 1, "errorCode": "NoError", "status": "Charging"}
+        for kind in (4, 3):
+            other.feed(2, "c", "StatusNotification", status)
+            assert (await other.next())[:2] == [kind, "c"]
+
+
+async def test_old_calls_are_forgotten() -> None:
+    async with peer() as other:
+        status = {"connectorId": 1, "errorCode": "NoError", "status": "Charging"}
+        other.on_call = lambda action, payload: Answer(payload={})
+        for number in (*range(40), 0):
+            other.feed(2, f"c-{number}", "StatusNotification", status)
+            await other.next()
+        assert other.counted("ocpp_repeated_calls_total") == 0
 
 
 async def test_late_ids_are_remembered_up_to_a_bound() -> None:

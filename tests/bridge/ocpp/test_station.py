@@ -7,6 +7,7 @@ import pytest
 
 from bridge.ocpp import handlers16, handlers201, schemas
 from bridge.ocpp.commission import parse_units
+from bridge.ocpp.deadline import Deadline
 from bridge.ocpp.frames import Version
 from bridge.ocpp.masking import mask_token, masked
 from bridge.ocpp.settings import ChargerConfig
@@ -309,3 +310,26 @@ def test_a_payload_of_any_depth_can_be_masked() -> None:
     for _ in range(5000):
         payload = {"a": payload}
     assert "SECRETTAG1" not in str(masked(payload))
+
+
+def test_ocp_09_a_charger_that_leaves_calls_without_an_answer_is_unresponsive_until_it_answers() -> None:
+    station = new()
+    station.deadline = Deadline(30.0)
+    for _ in range(4):
+        assert not station.status(connected=True).unresponsive
+        station.deadline.missed()
+    assert station.status(connected=True).unresponsive
+    assert not station.status(connected=False).unresponsive
+    station.deadline.answered(1.0)
+    assert not station.status(connected=True).unresponsive
+
+
+def test_c_2_what_is_configured_overrules_what_the_charger_says_of_periods_and_decimals() -> None:
+    settings = make_settings(max_periods=20)
+    station = new()
+    assert station.most_periods(settings) == 20
+    station.capabilities = Capabilities(max_periods=3)
+    assert station.most_periods(settings) == 3
+    station.config = ChargerConfig(identity="CP-1", max_periods=8, decimals=0)
+    assert station.most_periods(settings) == 8
+    assert station.options(settings).decimals == 0

@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from bridge.ocpp.readback import Verdict
 from bridge.ocpp.settings import ChargerConfig
 from bridge.simulators.ev import Ev
 from bridge.simulators.fleet import build, load, run_fleet
@@ -37,6 +38,32 @@ async def test_ignores_says_accepted_and_draws_on(version: str) -> None:
         result = await at.central.set_limit("CP-1", at.schedule(10.0))
         assert result.outcome is CommandOutcome.ACCEPTED
         assert await metered(at, point) == FULL_W
+
+
+@VERSIONS
+async def test_c_3_a_charger_that_keeps_its_limit_is_free_once_it_is_cleared(version: str) -> None:
+    async with bench(CHARGER) as at, running(point := simulated(at, version=version, behaviour="keeps_limit")):
+        await charging(at, point)
+        await at.central.set_limit("CP-1", at.schedule(0.0, length_s=600))
+        assert await metered(at, point) == 0.0
+        at.clock.advance(700)
+        assert await metered(at, point) == 0.0  # by itself it would be so for ever
+        assert (await at.central.clear_limit("CP-1", 7)).outcome is CommandOutcome.ACCEPTED
+        assert await metered(at, point) == FULL_W
+
+
+@VERSIONS
+async def test_c_5_a_composite_schedule_that_lies_is_seen_through_by_the_meter(version: str) -> None:
+    async with bench(CHARGER) as at, running(point := simulated(at, version=version, behaviour="lying_composite")):
+        await charging(at, point)
+        await at.central.set_limit("CP-1", at.schedule(10.0))
+        assert await metered(at, point) == LIMITED_W
+        found = await at.central.read_back("CP-1")
+        assert found is not None
+        assert (found.verdict, found.said_a, found.expected_a) == (Verdict.LIES, 16.0, 10.0)
+        status = at.central.status("CP-1")
+        assert status is not None
+        assert status.foreign == ()
 
 
 @VERSIONS

@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.arbiter import Override
+from bridge.asks import Content, Reference
 from bridge.plan import Draw
 from bridge.store import (
     MIGRATIONS,
@@ -283,3 +284,20 @@ async def test_a_writer_that_is_cancelled_does_not_cancel_those_who_share_its_co
         if result is not None:
             await store.write(Changes(outcomes=(replace(OUTCOME, resource_id=f"evse-{n}"),)))
     assert len(await store.outcomes()) == 3
+
+
+async def test_map_05_references_are_read_back_by_event_as_they_were_taken_and_go_with_their_outcome(
+    store: BridgeStore,
+) -> None:
+    taken = Reference(event_id="event-1", resource_id="evse-1", at=at(0), power_w=7360.5, window_s=300, samples=5)
+    stored = replace(taken, resource_id="evse-2", content=Content(content_wh=1.5, full_wh=2.5))
+    unmeasured = replace(taken, event_id="event-2", power_w=None, samples=0)
+    await store.write(Changes(references=(taken, stored, unmeasured)))
+    found = await store.references(["event-1"])
+    assert found == {("event-1", "evse-1"): taken, ("event-1", "evse-2"): stored}
+    assert await store.references(["event-2", "event-9"]) == {("event-2", "evse-1"): unmeasured}
+    closed = replace(OUTCOME, phase=Phase.CLOSED, scheduled_start=at(-60), scheduled_end=at(60))
+    await store.write(Changes(outcomes=(closed,)))
+    assert await store.outcomes(event_id="event-1") == (closed,)
+    await store.forget(at(100))
+    assert await store.references(["event-1"]) == {("event-1", "evse-2"): stored}

@@ -3,10 +3,10 @@
 import asyncio
 import json
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from openleadr import OpenADRClient
+from openleadr import OpenADRClient, objects
 
 from tests.interop.peers.lines import commands, say
 
@@ -35,6 +35,35 @@ async def measure() -> float:
     return 7200.0
 
 
+async def obey(client: OpenADRClient, command: dict[str, Any]) -> None:
+    """Do what the test says: opts, and the end of the registration."""
+    kind = command["command"]
+    if kind == "create_opt":
+        window = command.get("window")
+        given = (
+            objects.VavailabilityComponent(
+                dtstart=datetime.fromisoformat(window[0]), duration=timedelta(seconds=window[1])
+            )
+            if window
+            else None
+        )
+        opt_id = await client.create_opt(
+            opt_type=command["opt_type"],
+            opt_reason="economic",
+            targets=[objects.Target(ven_id=client.ven_id, resource_id=command.get("resource_id"))],
+            vavailability=None if given is None else objects.Vavailability(components=[given]),
+            event_id=command.get("event_id"),
+            modification_number=command.get("modification_number"),
+            opt_id=command["opt_id"],
+        )
+        say(created_opt=opt_id)
+    elif kind == "cancel_opt":
+        say(cancelled_opt=await client.cancel_opt(command["opt_id"]))
+    elif kind == "cancel_registration":
+        await client.cancel_party_registration()
+        say(registration_id=client.registration_id)
+
+
 async def main() -> None:
     config = json.loads(sys.argv[1])
     client = OpenADRClient(
@@ -43,7 +72,8 @@ async def main() -> None:
         cert=config["cert"],
         key=config["key"],
         ca_file=config["ca"],
-        disable_signature=True,
+        disable_signature="vtn_fingerprint" not in config,
+        vtn_fingerprint=config.get("vtn_fingerprint"),
         show_fingerprint=False,  # it cannot read a PEM file with a chain in it
         allow_jitter=False,
         ven_id=config.get("ven_id"),
@@ -62,8 +92,8 @@ async def main() -> None:
     queue = await commands()
     await client.run()
     say(registered=client.registration_id, ven_id=client.ven_id)
-    while (await queue.get())["command"] != "stop":
-        pass
+    while (command := await queue.get())["command"] != "stop":
+        await obey(client, command)
     await client.stop()
 
 

@@ -26,7 +26,10 @@ class Vtn:
             http_ca_file=config["ca"],
             ven_lookup=self.ven_lookup,
             requested_poll_freq=timedelta(seconds=config.get("poll_s", 1)),
-            verify_message_signatures=False,
+            verify_message_signatures="sign" in config,
+            cert=config.get("sign"),
+            key=config["key"] if "sign" in config else None,
+            show_fingerprint=False,
         )
         self.server.add_handler("on_create_party_registration", self.on_registration)
         self.server.add_handler("on_register_report", self.on_register_report)

@@ -13,7 +13,6 @@ from openadr.errors import (
     ComplianceError,
     InvalidData,
     OadrError,
-    ReportNotSupported,
     ResponseCode,
     SchemaInvalid,
 )
@@ -30,7 +29,7 @@ from openadr.model import (
     Signal,
 )
 from openadr.times import Duration
-from openadr.wire.xml import Tag
+from openadr.wire.xml import Tag, unwritable
 from tests.openadr.wire.samples import FULL_EVENT, HOUR, NOW, SAMPLES, SIMPLE_EVENT, START
 
 
@@ -247,18 +246,77 @@ FEED = (
 )
 
 
-def test_green_button_is_a_known_report_that_is_not_supported() -> None:
-    data = edit(
-        "oadrUpdateReport",
-        "<oadr:oadrReportPayload>.*?</oadr:oadrReportPayload>",
-        f"<oadr:oadrGBPayload>{FEED}</oadr:oadrGBPayload>",
-    )
-    with pytest.raises(ReportNotSupported) as caught:
-        wire.decode(data)
-    assert caught.value.code == ResponseCode.REPORT_NOT_SUPPORTED
+GREEN_BUTTON = edit(
+    "oadrUpdateReport",
+    "<oadr:oadrReportPayload>.*?</oadr:oadrReportPayload>",
+    f"<oadr:oadrGBPayload>{FEED}</oadr:oadrGBPayload>",
+)
+GREEN_BUTTON_OFFER = edit(
+    "oadrRegisterReport",
+    "<power:powerReal>.*?</power:powerReal>",
+    f"<oadr:oadrGBDataDescription>{FEED}</oadr:oadrGBDataDescription>",
+)
+
+
+def test_green_button_feeds_pass_through_as_text() -> None:
+    message = wire.decode(GREEN_BUTTON)
+    assert isinstance(message, m.UpdateReport)
+    assert FEED in {feed for report in message.reports for each in report.intervals for feed in each.feeds}
+    assert wire.decode(wire.encode(message)) == message
+    offer = wire.decode(GREEN_BUTTON_OFFER)
+    assert isinstance(offer, m.RegisterReport)
+    points = [point for report in offer.reports for point in report.descriptions if point.green_button is not None]
+    assert points
+    assert all((point.green_button, point.item_base) == (FEED, None) for point in points)
+    assert wire.decode(wire.encode(offer)) == offer
+
+
+def test_green_button_data_is_no_unit_of_a_signal() -> None:
     unit = f"<oadr:oadrGBDataDescription>{FEED}</oadr:oadrGBDataDescription>"
-    with pytest.raises(ReportNotSupported):
-        wire.decode(edit("oadrRegisterReport", "<power:powerReal>.*?</power:powerReal>", unit))
+    [fault] = unreadable(edit("oadrDistributeEvent", "<power:powerReal>.*?</power:powerReal>", unit))
+    assert fault.code == ResponseCode.REPORT_NOT_SUPPORTED
+
+
+def unreadable(data: bytes) -> tuple[m.UnreadableEvent, ...]:
+    message = wire.decode(data)
+    assert isinstance(message, m.DistributeEvent)
+    return message.unreadable
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "code"),
+    [
+        ("(<xcal:startafter>)[^<]*", r"\1P200Y", 454),
+        ("(<ei:createdDateTime>[^<]*)Z", r"\1", 459),
+    ],
+    ids=["a duration over a century", "a time without Z"],
+)
+def test_rule_019_an_event_that_means_nothing_does_not_spoil_the_others(pattern: str, text: str, code: int) -> None:
+    message = wire.decode(edit("oadrDistributeEvent", pattern, text))
+    assert isinstance(message, m.DistributeEvent)
+    [fault] = message.unreadable
+    whole = SAMPLES["oadrDistributeEvent"]
+    assert isinstance(whole, m.DistributeEvent)
+    assert (fault.code, fault.event_id) == (code, whole.events[0].descriptor.event_id)
+    assert message.events == whole.events[1:]
+
+
+@pytest.mark.parametrize(
+    ("feed", "reason"),
+    [
+        ("<feed/>", "atom:feed"),
+        ("<feed", "well-formed"),
+        ("\ud800", "well-formed"),
+        (f"<!DOCTYPE x []>{FEED}", "document type"),
+    ],
+)
+def test_only_a_feed_is_written_as_green_button_data(feed: str, reason: str) -> None:
+    message = wire.decode(GREEN_BUTTON)
+    assert isinstance(message, m.UpdateReport)
+    report = message.reports[0]
+    broken = replace(message, reports=(replace(report, intervals=(replace(report.intervals[0], feeds=(feed,)),)),))
+    with pytest.raises(InvalidData, match=reason):
+        wire.encode(broken)
 
 
 def test_an_error_answer_can_be_made_for_content_that_could_not_be_taken() -> None:
@@ -436,3 +494,11 @@ def test_a_report_keeps_its_intervals_and_payloads_in_order() -> None:
     intervals = tuple(ReportInterval(dtstart=START, payloads=payloads[n:]) for n in range(5))
     message = replace(sample, reports=(replace(sample.reports[0], intervals=intervals),))
     assert wire.decode(wire.encode(message)) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("", None), ("a & b < c\r\n\t", None), ("a\x00&", "U+0000"), ("&\x1f", "U+001F"), ("\uffff", "U+FFFF")],
+)
+def test_what_xml_cannot_hold_is_named(text: str, expected: str | None) -> None:
+    assert unwritable(text) == expected

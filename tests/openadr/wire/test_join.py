@@ -12,7 +12,7 @@ from lxml import etree
 from openadr import wire
 from openadr.errors import SchemaInvalid
 from openadr.messages import DistributeEvent, EiResponse, Poll
-from openadr.model import Event
+from openadr.model import EiTarget, Event
 from openadr.wire.parsing import schema_file
 from tests.openadr.wire.samples import FULL_EVENT, NOW, SIMPLE_EVENT
 from tests.openadr.wire.strategies import events, responses, text
@@ -91,3 +91,20 @@ def test_threads_may_decode_at_the_same_time() -> None:
 @pytest.mark.parametrize("event", [FULL_EVENT, SIMPLE_EVENT], ids=["full", "simple"])
 def test_rendering_is_repeatable(event: Event) -> None:
     assert wire.encode_event(event) == wire.encode_event(event)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(events, min_size=1, max_size=3), text, text, st.none() | responses, text, st.booleans())
+def test_property_a_framed_payload_is_the_very_bytes_of_encode(
+    several: list[Event], request_id: str, vtn_id: str, response: EiResponse | None, ven_id: str, each: bool
+) -> None:
+    names = [(f"{ven_id}-{number}" if each else ven_id,) for number in range(len(several))]
+    addressed = tuple(
+        replace(event, target=EiTarget(ven_ids=(ven_id,), resource_ids=named))
+        for event, named in zip(several, names, strict=True)
+    )
+    message = DistributeEvent(request_id=request_id, vtn_id=vtn_id, events=addressed, response=response)
+    frame = wire.encode_payload_frame(vtn_id, response, several)
+    targets = [wire.encode_target(ven_id, named) for named in names]
+    framed = frame.around_each(request_id, targets) if each else frame.around(request_id, targets[0])
+    assert framed == wire.encode(message)

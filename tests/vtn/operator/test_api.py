@@ -11,7 +11,7 @@ from tests.vtn.server import Operator, Running
 from tests.vtn.test_chain import data, event_body, metadata, publish, ready
 from tests.vtn.test_endpoints import counts
 from tests.vtn.world import START
-from vtn.operator.openapi import ROUTES
+from vtn.operator.app import ROUTES
 
 EVENTS = "/api/v1/events"
 
@@ -252,7 +252,7 @@ async def test_enrolling_is_refused_where_it_would_mix_up_vens(vtn: Running) -> 
     assert (ven["venID"], ven["registered"], ven["resources"]) == (
         "ven-a",
         False,
-        [{"resourceID": "r1", "source": "enrolment", "groupIDs": ["g1"]}],
+        [{"resourceID": "r1", "source": "enrolment", "groupIDs": ["g1"], "party": [], "area": [], "deviceClass": []}],
     )
 
 
@@ -279,7 +279,10 @@ async def test_the_description_names_every_route_and_model(vtn: Running) -> None
 async def test_health_and_metrics(vtn: Running) -> None:
     ven = await ready(vtn)
     await ven.poll()
-    assert await vtn.operator.call("GET", "/health") == (200, {"status": "ok", "checks": {"database": "ok"}})
+    assert await vtn.operator.call("GET", "/health") == (
+        200,
+        {"status": "ok", "checks": {"database": "ok"}, "push": {"vens": 0, "waiting": 0, "failing": 0}},
+    )
     headers = {"Authorization": f"Bearer {vtn.operator.token}"}
     async with vtn.session.get(f"{vtn.operator.url}/metrics", headers=headers) as answer:
         text = await answer.text()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.vtn.server import TOKEN, Running
 from vtn.operator import console
-from vtn.operator.openapi import ROUTES
+from vtn.operator.app import ROUTES
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "

@@ -15,6 +15,7 @@ from openadr.tls import client_context
 from runtime.clock import SystemClock
 from tests.vtn.operator.browser import Browser, browser
 from tests.vtn.server import TOKEN, Operator, Pki, VenSide, make_settings
+from tests.vtn.services.test_reports import POWER, offer
 from tests.vtn.test_chain import answers
 from vtn.app import Application, build
 from vtn.settings import OperatorSection
@@ -124,7 +125,7 @@ async def test_an_enrolled_ven_is_seen_with_its_resources(desk: Desk) -> None:
     before = await screen.js("return document.querySelector('.clock').textContent")
     await screen.until("the next round", "return document.querySelector('.clock').textContent !== arguments[0]", before)
     assert await screen.js("return document.querySelector('main details').open"), "a refresh closed what was open"
-    for tab in ("opts", "telemetry"):
+    for tab in ("opts", "telemetry", "programmes"):
         await screen.click(f"nav a[href='#/{tab}']")
         await screen.shows("main .empty", "No ")
     assert await screen.console_errors() == []
@@ -162,6 +163,70 @@ async def test_an_event_is_published_after_confirmation_and_cancelled(desk: Desk
     assert (event["eventStatus"], event["modificationReason"]) == ("cancelled", "storm is over")
     assert await screen.js("return document.querySelector('#cancel')") is None
     assert await screen.console_errors() == []
+
+
+async def test_an_event_is_changed_from_now_on_and_its_versions_are_told(desk: Desk) -> None:
+    screen = desk.screen
+    await desk.sign_in()
+    await desk.fill("0.25")
+    await desk.confirm()
+    await screen.shows(".detail", "evening <b>peak</b>")
+    await screen.click("#change")
+    await screen.shows("dialog h2", "Change this event")
+    await screen.click("#change-confirm")
+    await screen.shows("#fault-reason", "say why")
+    await screen.type("dialog input.value", "0.75")
+    await screen.type("#f-length", "45")
+    await screen.type("#f-priority", "2")
+    await screen.type("#f-reason", "the wind has freshened")
+    await screen.click("#change-confirm")
+    await screen.shows(".detail", "Capacity 25 % → 75 %")
+    await screen.shows(".detail", "the wind has freshened")
+    await screen.shows(".detail", "duration 30 min → 45 min")
+    (event,) = await desk.events()
+    assert (event["modificationNumber"], event["duration"], event["priority"]) == (1, "PT45M", 2)
+    assert [each["value"] for each in event["signals"][0]["intervals"]] == [0.25, 0.75]
+    assert event["vtnComment"] == "evening <b>peak</b>"
+    assert await screen.console_errors() == []
+
+
+async def test_a_market_context_is_set_up_and_forgotten(desk: Desk) -> None:
+    screen = desk.screen
+    await desk.sign_in()
+    await screen.click("nav a[href='#/programmes']")
+    await screen.shows("main .empty", "No market context is set up")
+    await screen.click("#programme-new")
+    await screen.type("#f-marketContext", MARKET)
+    await screen.type("#f-signals", "NONSENSE")
+    await screen.type("#f-name", "Evening")
+    await screen.click("#programme-save")
+    await screen.shows("#fault-signals", "NONSENSE")
+    await screen.type("#f-signals", "SIMPLE level, LOAD_CONTROL")
+    await screen.type("#f-maxDuration", "PT2H")
+    await screen.click("#programme-save")
+    await screen.shows("main tbody", "SIMPLE level, LOAD_CONTROL")
+    await screen.shows("main tbody", "up to 2 h")
+    await screen.click("main tbody button.edit")
+    await screen.click("dialog button.danger")
+    await screen.shows("main .empty", "No market context is set up")
+    (refused,) = await screen.console_errors()
+    assert "422" in refused
+
+
+async def test_a_change_that_comes_too_late_is_refused_and_said(desk: Desk) -> None:
+    screen = desk.screen
+    await desk.sign_in()
+    await desk.fill("0.25")
+    await desk.confirm()
+    await screen.shows(".detail", "evening <b>peak</b>")
+    await screen.click("#change")
+    (event,) = await desk.events()
+    await desk.operator.call("POST", f"/api/v1/events/{event['eventID']}/cancel", {})
+    await screen.type("#f-reason", "too late")
+    await screen.click("#change-confirm")
+    await screen.shows("dialog .faults", "it is at 1, not 0")
+    (refused,) = await screen.console_errors()
+    assert "409" in refused
 
 
 async def test_a_refusal_is_shown_at_the_field_with_its_rule(desk: Desk) -> None:
@@ -217,3 +282,16 @@ async def test_a_vtn_that_is_away_is_said_and_what_was_known_stays(desk: Desk) -
     await desk.app.stop()
     await screen.shows(".banner", "The VTN does not answer. Shown is the state of")
     assert "Capacity 50 %" in await screen.text(".events")
+
+
+async def test_a_report_request_is_shown_with_its_state(desk: Desk) -> None:
+    await desk.ven.register()
+    metadata = offer("TELEMETRY_USAGE", "spec-1", POWER)
+    await desk.ven.send(RegisterReport(request_id="req-m", reports=(metadata,), ven_id="ven-a"))
+    screen = desk.screen
+    await desk.sign_in()
+    await screen.click("nav a[href='#/reports']")
+    await screen.shows("main tbody tr", "TELEMETRY_USAGE")
+    row = await screen.text("main tbody tr")
+    assert all(each in row for each in ("requested", "ven-a", "1 min", "asked by policy"))
+    assert await screen.console_errors() == []

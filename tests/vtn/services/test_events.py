@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from sqlalchemy.event import listen
+
 from openadr.messages import (
     CancelReport,
     CreatedEvent,
@@ -259,3 +261,26 @@ async def test_a_queued_payload_comes_again_until_answered_or_given_up(world: Wo
     await party.send(Response(response=EiResponse(), ven_id="ven-a"))
     world.clock.advance(600)
     assert isinstance(await party.poll(), Response)
+
+
+async def test_rule_025_thousands_of_answers_are_read_in_a_few_queries_and_the_last_of_each_counts(
+    world: World,
+) -> None:
+    party = await ready(world)
+    await world.put(simple_event(), "ven-a")
+    payload = await party.poll()
+    ins = answer(payload, *("evt-a" for _ in range(1000)))
+    outs = answer(payload, *(f"evt-{number}" for number in range(1000)), "evt-a", opt=OptType.OPT_OUT)
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        statements.append(statement)
+
+    listen(world.store.engine.sync_engine, "before_cursor_execute", note)
+    reply = await party.send(replace(ins, event_responses=ins.event_responses + outs.event_responses))
+    assert isinstance(reply, Response)
+    assert reply.response.response_code == 452
+    assert len(statements) < 12, statements
+    async with world.store.read() as tx:
+        (state,) = await tx.events.states("evt-a")
+    assert (state.answer, state.answered_modification) == (OptType.OPT_OUT, 0)

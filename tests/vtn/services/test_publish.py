@@ -10,7 +10,8 @@ from openadr.model import EiTarget, SignalType
 from openadr.times import Duration
 from tests.vtn.services.test_events import ready
 from tests.vtn.world import World
-from vtn.services.publish import Draft, DraftInterval, DraftSignal, publish
+from vtn.services.drafts import Draft, DraftInterval, DraftSignal
+from vtn.services.publish import publish
 
 DRAFT = Draft(
     market_context="https://dso.example/flex",

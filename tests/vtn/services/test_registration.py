@@ -20,6 +20,7 @@ from openadr.model import OptType
 from openadr.times import Duration
 from tests.vtn.services.test_reports import metadata
 from tests.vtn.world import Party, World, simple_event
+from vtn.services.context import SignaturePolicy
 from vtn.store.rows import Ven
 
 
@@ -121,6 +122,7 @@ async def test_rule_402_what_is_not_offered_is_refused_naming_the_element(world:
         ({"http_pull_model": False, "transport_address": "https://ven.example/"}, "oadrHttpPullModel"),
         ({"xml_signature": True}, "oadrXmlSignature"),
     ):
+        world.desk = replace(world.desk, signatures=SignaturePolicy.OFF)
         reply = await party.register(**fields)
         assert not reply.response.ok
         assert element in (reply.response.response_description or "")

@@ -333,3 +333,14 @@ async def test_rule_336_a_ven_cannot_cancel_what_we_never_promised(world: World)
     reply = await party.send(CancelReport(request_id="req-c", report_request_ids=("rpt-x",), ven_id="ven-a"))
     assert isinstance(reply, CanceledReport)
     assert code(reply) == 452
+
+
+async def test_rule_306_requests_that_former_metadata_ended_are_not_read_again(world: World) -> None:
+    party = await world.enrol()
+    await party.register()
+    for _ in range(3):
+        await party.send(metadata())
+    async with world.store.read() as tx:
+        assert len(await tx.reports.requests("ven-a")) == 3
+        (left,) = await tx.reports.open_requests("ven-a")
+    assert left.state is RequestState.REQUESTED

@@ -23,7 +23,9 @@ from runtime.database import upgrade
 from tests.databases import drift, open_engine
 from tests.vtn.world import START, World, fingerprint, simple_event, stored
 from vtn.store import MIGRATIONS
+from vtn.store.assignments import _OF_VENS
 from vtn.store.rows import (
+    AT_ONCE,
     Answered,
     Delivery,
     EventResource,
@@ -163,6 +165,15 @@ async def test_rule_050_payload_rows_are_those_not_over_and_not_acknowledged_can
         assert await tx.events.one_of_ven("ven-a", "evt-c") is not None
 
 
+async def test_events_of_the_past_are_not_read_for_a_payload(world: World) -> None:
+    await world.enrol()
+    async with world.store.read() as tx:
+        text = str(_OF_VENS.compile(tx.connection.sync_connection)).replace("(__[POSTCOMPILE_b_ven_ids])", "(?)")
+        plan = (await tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", ("ven-a", START.isoformat()))).all()
+    steps = [row[-1] for row in plan]
+    assert any("ix_event_ven_ven_id_told_until (ven_id=? AND told_until>?)" in each for each in steps), steps
+
+
 async def test_a_narrowed_event_names_its_resources(store: Store) -> None:
     await add_vens(store, "ven-a", "ven-b")
     rows = [EventResource(event_id="evt-a", ven_id="ven-a", resource_id=name) for name in ("r2", "r1")]
@@ -210,7 +221,7 @@ async def test_deliveries_are_counted_per_version_and_an_answer_stays(store: Sto
         await tx.events.delivered([delivery(1, "req-4")])
     async with store.read() as tx:
         (state,) = await tx.events.states("evt-a")
-        assert await tx.events.delivery_ids("evt-a", "ven-a") == ("req-1", "req-2", "req-3", "req-4")
+        assert await tx.events.delivery_ids("evt-a") == {"ven-a": ("req-1", "req-2", "req-3", "req-4")}
     assert (state.deliveries, state.delivered_modification, state.answer) == (1, 1, OptType.OPT_IN)
     assert state.due_at is None
 
@@ -240,13 +251,13 @@ async def test_a_queue_is_first_in_first_out_until_answered(store: Store) -> Non
         assert head is not None
         assert head.message == first
         heads = await tx.queue.heads(["ven-a", "ven-b"], START)
-        assert heads == {"ven-a": QueueHead(root="oadrRegisterReport", due_at=START, attempts=0)}
+        assert heads == {"ven-a": QueueHead(root="oadrRegisterReport", due_at=AT_ONCE, attempts=0)}
         await tx.queue.sent("ven-a", head.row_id, START, LATER)
         after = await tx.queue.head("ven-a", START)
         assert after is not None
         assert after.message == second
         heads = await tx.queue.heads(["ven-a"], START)
-        assert heads == {"ven-a": QueueHead(root="oadrCreateReport", due_at=START, attempts=0)}
+        assert heads == {"ven-a": QueueHead(root="oadrCreateReport", due_at=AT_ONCE, attempts=0)}
         await tx.queue.sent("ven-a", after.row_id, START, LATER + timedelta(seconds=1))
         heads = await tx.queue.heads(["ven-a"], START)
         assert heads == {"ven-a": QueueHead(root="oadrRegisterReport", due_at=LATER, attempts=1)}
@@ -467,7 +478,7 @@ async def test_many_vens_are_read_at_once_as_one_by_one(store: Store) -> None:
         assert [each.stored.event_id for each in together["ven-a"]] == ["evt-b", "evt-a"]
         assert [each.resource_ids for each in together["ven-b"]] == [("ven-b",)]
         wanted = [fingerprint(number) for number in range(4)]
-        assert await tx.vens.registered(wanted) == {fingerprint(0): "ven-a", fingerprint(2): "ven-c"}
+        assert await tx.vens.registered(wanted) == {fingerprint(0): ("ven-a", False), fingerprint(2): ("ven-c", False)}
 
 
 async def test_instants_come_back_in_utc_and_naive_ones_are_refused(store: Store) -> None:

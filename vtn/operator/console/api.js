@@ -40,7 +40,7 @@ function compareClocks(answer, asked) {
   clockAhead = Math.abs(ahead) < 1500 ? 0 : ahead; // less cannot be told from rounding
 }
 
-async function call(method, path, body, key) {
+export async function call(method, path, body, key) {
   if (/[^\x21-\x7e]/.test(token() ?? "")) throw new ApiError(401, { detail: "No token has such characters." });
   const headers = { Authorization: `Bearer ${token() ?? ""}` };
   if (body !== undefined) headers["Content-Type"] = "application/json";
@@ -68,6 +68,7 @@ async function call(method, path, body, key) {
 
 export const get = (path) => call("GET", path);
 export const post = (path, body, key) => call("POST", path, body, key);
+export const put = (path, body, key) => call("PUT", path, body, key);
 
 /** All pages of a list, at most `most`; `more` tells that there are others. */
 export async function list(path, name, most) {

@@ -3,18 +3,36 @@
 
 import { ApiError, adoptToken, dropToken, get, setToken, token, vtnNow } from "./api.js";
 import { Cancel } from "./cancel.js";
+import { Change } from "./change.js";
 import { Data } from "./data.js";
 import { h, patch } from "./dom.js";
 import { eventDetail } from "./detail.js";
 import { eventList, live, publishButton } from "./events.js";
 import * as f from "./format.js";
-import { optList, telemetryList, venList } from "./lists.js";
+import { optList, telemetryList } from "./lists.js";
+import { Programmes, programmeList } from "./programmes.js";
 import { Publish } from "./publish.js";
+import { reportList } from "./reports.js";
+import { VenDialog } from "./vendialog.js";
+import { venList } from "./vens.js";
 
 const ROUND_MS = 2000;
 const TICK_MS = 1000; // ages and countdowns
-const TABS = { events: "Events", vens: "VENs", opts: "Opts", telemetry: "Telemetry" };
-const LISTS = { vens: venList, opts: optList, telemetry: telemetryList };
+const TABS = {
+  events: "Events",
+  vens: "VENs",
+  opts: "Opts",
+  telemetry: "Telemetry",
+  reports: "Reports",
+  programmes: "Programmes",
+};
+const LISTS = {
+  vens: venList,
+  opts: optList,
+  telemetry: telemetryList,
+  reports: reportList,
+  programmes: programmeList,
+};
 
 const state = {
   data: new Data(),
@@ -27,7 +45,13 @@ const state = {
 };
 const publish = new Publish(draw, published, signOut);
 const cancel = new Cancel(draw, cancelled, signOut);
+const change = new Change(draw, changed, signOut);
+const programmes = new Programmes(draw, () => wake(), signOut);
+const venDialog = new VenDialog(draw, () => wake(), signOut);
+const DIALOGS = [publish, change, programmes, venDialog, cancel];
 const act = {
+  programme: (each) => programmes.open(each),
+  ven: (what, subject) => venDialog.open(what, subject),
   select: (id) => {
     location.hash = `#/events/${encodeURIComponent(id)}`;
   },
@@ -36,6 +60,10 @@ const act = {
     publish.open(state.data);
   },
   cancel: (event) => cancel.open(event),
+  change: (event) => {
+    state.data.loadVens().then(() => draw(), failed);
+    change.open(event);
+  },
   older: () => {
     state.data.eventPages += 1;
     wake();
@@ -156,6 +184,12 @@ function cancelled(event) {
   wake();
 }
 
+function changed(event) {
+  announce(`Changed: ${event.eventID}`);
+  draw("event-title");
+  wake();
+}
+
 function announce(text) {
   document.getElementById("announce").textContent = text;
 }
@@ -167,7 +201,8 @@ function draw(focus) {
   const now = vtnNow();
   const signedIn = token() !== null && !state.checking;
   patch(document.getElementById("app"), signedIn ? page(now) : [door()]);
-  patch(document.getElementById("dialogs"), signedIn ? [publish.view(state.data), cancel.view()].filter(Boolean) : []);
+  const dialogs = signedIn ? DIALOGS.map((dialog) => dialog.view(state.data)) : [];
+  patch(document.getElementById("dialogs"), dialogs.filter(Boolean));
   for (const dialog of document.querySelectorAll("dialog")) if (!dialog.open) dialog.showModal();
   if (typeof focus === "string") document.getElementById(focus)?.focus();
   const active = state.data.events.filter((event) => event.eventStatus === "active").length;

@@ -2,12 +2,10 @@
    Rule: one round asks only for what can have changed and is shown; what is settled is asked for once. */
 
 import { get, list, vtnNow } from "./api.js";
-import { at, endOf, watts } from "./format.js";
+import { at, watts } from "./format.js";
 
 const EVENTS_A_PAGE = 100;
-const DETAILS_A_ROUND = 8; // besides the selected event
 const VENS_EVERY = 5; // rounds, where nobody looks at them
-const SETTLED_AFTER_MS = 600_000; // after its end, nobody answers an event any more
 const OPTS = 200;
 const REACH_MS = [120_000, 3_600_000, 86_400_000]; // first search for telemetry: these far back, until there is some
 const OVERLAP_MS = 30_000; // later values may belong before the newest one
@@ -19,10 +17,13 @@ export class Data {
   eventPages = 1;
   details = new Map();
   vens = [];
+  candidates = [];
+  reportRequests = [];
+  moreReportRequests = false;
   opts = [];
   moreOpts = false;
   telemetry = new Map();
-  #read = new Map(); // eventID -> when its detail was read
+  programmes = [];
   #round = 0;
   #newest = null;
 
@@ -31,8 +32,10 @@ export class Data {
     const events = await list(`/events?limit=${EVENTS_A_PAGE}`, "events", this.eventPages);
     this.events = events.rows;
     this.moreEvents = events.more;
-    const asked = [this.#details(selected)];
+    const asked = selected ? [this.#detail(selected)] : [];
     if (tab === "vens" || this.#round % VENS_EVERY === 0) asked.push(this.loadVens());
+    if (tab === "programmes") asked.push(this.#loadProgrammes());
+    if (tab === "reports") asked.push(this.#loadReportRequests());
     if (tab === "opts") asked.push(this.#loadOpts());
     if (tab === "telemetry") asked.push(this.#loadTelemetry());
     await Promise.all(asked);
@@ -41,16 +44,7 @@ export class Data {
 
   async loadVens() {
     this.vens = (await list("/vens?limit=1000", "vens", 5)).rows;
-  }
-
-  async #details(selected) {
-    const due = this.events
-      .filter((event) => event.eventID !== selected && !this.#settled(event))
-      .sort((a, b) => (this.#read.get(a.eventID) ?? 0) - (this.#read.get(b.eventID) ?? 0))
-      .slice(0, DETAILS_A_ROUND)
-      .map((event) => event.eventID);
-    if (selected) await this.#detail(selected);
-    await Promise.all(due.map((id) => this.#detail(id)));
+    this.candidates = (await list("/candidates?state=waiting&limit=100", "candidates", 1)).rows;
   }
 
   async #detail(id) {
@@ -62,18 +56,16 @@ export class Data {
       if (error.status !== 404) throw error;
       this.details.set(id, null);
     }
-    this.#read.set(id, vtnNow());
   }
 
-  /** True if the detail that is held is the last word. */
-  #settled(event) {
-    const detail = this.details.get(event.eventID);
-    if (!detail || detail.modificationNumber !== event.modificationNumber) return false;
-    if (detail.eventStatus !== event.eventStatus || !["completed", "cancelled"].includes(event.eventStatus))
-      return false;
-    const end = endOf(at(event.dtstart), event.duration) ?? at(event.modifiedDateTime);
-    const over = Math.max(end, at(event.modifiedDateTime)) + SETTLED_AFTER_MS;
-    return (this.#read.get(event.eventID) ?? 0) > over || detail.vens.every((ven) => ven.state === "acknowledged");
+  async #loadProgrammes() {
+    this.programmes = (await list("/market-contexts?limit=1000", "programmes", 5)).rows;
+  }
+
+  async #loadReportRequests() {
+    const found = await list("/report-requests?limit=1000", "requests", 1);
+    this.reportRequests = found.rows;
+    this.moreReportRequests = found.more;
   }
 
   async #loadOpts() {
@@ -104,8 +96,9 @@ export class Data {
 
 /** What an event's detail amounts to: VENs that acknowledged, resources in, out and unheard, their power. */
 export function totals(detail) {
+  const vens = detail.vens.filter((ven) => ven.withdrawnModificationNumber === null);
   const sum = {
-    vens: detail.vens.length,
+    vens: vens.length,
     acknowledged: 0,
     in: 0,
     out: 0,
@@ -115,7 +108,7 @@ export function totals(detail) {
     power: 0,
     metered: 0,
   };
-  for (const ven of detail.vens) {
+  for (const ven of vens) {
     if (ven.state === "acknowledged") sum.acknowledged += 1;
     for (const each of ven.resources.length ? ven.resources : [ven]) {
       sum[{ optIn: "in", optOut: "out" }[each.optType] ?? "open"] += 1;

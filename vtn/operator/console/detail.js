@@ -42,9 +42,14 @@ export function eventDetail(detail, now, act) {
       ),
       live(detail) &&
         h(
-          "button",
-          { type: "button", class: "danger", id: "cancel", on: { click: () => act.cancel(detail) } },
-          "Cancel event…",
+          "div",
+          { class: "buttons" },
+          h("button", { type: "button", id: "change", on: { click: () => act.change(detail) } }, "Change…"),
+          h(
+            "button",
+            { type: "button", class: "danger", id: "cancel", on: { click: () => act.cancel(detail) } },
+            "Cancel event…",
+          ),
         ),
     ),
     detail.vtnComment && h("p", { class: "comment" }, detail.vtnComment),
@@ -196,6 +201,8 @@ function venView(ven, now) {
       {},
       ven.venID,
       badge(ven.state),
+      ven.withdrawnModificationNumber !== null &&
+        badge(`left out by version ${ven.withdrawnModificationNumber}`, "cancelled"),
       code && h("span", { class: ven.responseCode === 200 ? "note" : "note out" }, code),
       ven.optType && badge(optText(ven.optType), ven.optType),
       h(
@@ -211,7 +218,25 @@ function venView(ven, now) {
     ven.optReason && h("p", { class: "dim" }, `Reason: ${ven.optReason}`),
     ven.resources.length
       ? resourceTable(ven.resources, now)
-      : h("p", { class: "dim" }, "The VEN as a whole; it has named no resources."),
+      : h(
+          "p",
+          { class: "dim" },
+          "The VEN as a whole; it has named no resources.",
+          absence(ven.unavailable, now),
+        ),
+  );
+}
+
+/** An opt schedule that has somebody out during the event. */
+function absence(unavailable, now) {
+  if (!unavailable) return null;
+  const until = unavailable.until ? [" until ", instant(unavailable.until, now)] : " for good";
+  return h(
+    "div",
+    { class: "warn absent", title: unavailable.optID },
+    `would not take part (${unavailable.optReason}): out from `,
+    instant(unavailable.start, now),
+    until,
   );
 }
 
@@ -240,7 +265,12 @@ function resourceTable(resources, now) {
           { key: each.resourceID },
           h("th", { scope: "row" }, each.resourceID),
           h("td", {}, badge(optText(each.optType), each.optType ?? "unheard")),
-          h("td", {}, each.optReason ?? h("span", { class: "dim" }, "–")),
+          h(
+            "td",
+            {},
+            each.optReason ?? (each.unavailable ? null : h("span", { class: "dim" }, "–")),
+            absence(each.unavailable, now),
+          ),
           h("td", { class: "num" }, power ? f.kilowatts(power.watts) : "–"),
           h("td", { class: "num dim" }, power ? h("time", { title: power.row.dtstart }, f.span(now - power.at)) : "–"),
           h("td", {}, onlineText(online), manual && badge("override", "test")),
@@ -257,6 +287,8 @@ function facts(detail, now) {
     ...detail.targets.groupID.map((name) => `group ${name}`),
     ...detail.targets.venID.map((name) => `VEN ${name}`),
     ...detail.targets.resourceID.map((name) => `resource ${name}`),
+    ...detail.targets.partyID.map((name) => `party ${name}`),
+    ...detail.targets.area.map((name) => `area ${name}`),
   ];
   const rows = [
     ["eventID", h("code", {}, detail.eventID)],
@@ -285,6 +317,22 @@ function facts(detail, now) {
   );
 }
 
+/** What a version changed, in words. */
+function differences(before, after, now) {
+  if (!before) return "modified";
+  const said = [];
+  const told = (name, was, is) => was !== is && said.push(`${name} ${was} → ${is}`);
+  told("start", f.moment(f.at(before.dtstart), now), f.moment(f.at(after.dtstart), now));
+  told("duration", f.duration(before.duration), f.duration(after.duration));
+  told("priority", before.priority, after.priority);
+  const signals = (version) => version.signals.map(shortSignal).join(", ");
+  told("signals", signals(before), signals(after));
+  const targets = (version) => Object.values(version.targets).flat().join(", ");
+  told("targets", targets(before), targets(after));
+  told("comment", before.vtnComment ?? "none", after.vtnComment ?? "none");
+  return said.length ? said.map((text) => h("div", {}, text)) : "modified";
+}
+
 function versions(detail, now) {
   return h(
     "section",
@@ -299,7 +347,7 @@ function versions(detail, now) {
         h(
           "tr",
           {},
-          ["Version", "Made", "By", "Change"].map((text) => h("th", { scope: "col" }, text)),
+          ["Version", "Made", "By", "Change", "Reason"].map((text) => h("th", { scope: "col" }, text)),
         ),
       ),
       h(
@@ -321,8 +369,9 @@ function versions(detail, now) {
                   ? "cancelled"
                   : each.modificationNumber === 0
                     ? "published"
-                    : "modified",
+                    : differences(detail.versions[each.modificationNumber - 1], each, now),
               ),
+              h("td", {}, each.modificationReason ?? h("span", { class: "dim" }, "–")),
             ),
           ),
       ),

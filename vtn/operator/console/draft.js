@@ -12,7 +12,10 @@ export const KINDS = [
   ["groupID", "Groups"],
   ["venID", "VENs"],
   ["resourceID", "Resources"],
+  ["partyID", "Parties"],
+  ["area", "Areas"],
 ];
+const LISTS = { partyID: "party", area: "area" }; // how a VEN and its resources name what they belong to
 const FIELDS = [
   [/^marketContext/, "context"],
   [/^targets/, "targets"],
@@ -89,9 +92,17 @@ export function namesOf(data, kind) {
     venID: () => data.vens.map((ven) => ven.venID),
     resourceID: () => resources.map((each) => each.resourceID),
     groupID: () => resources.flatMap((each) => each.groupIDs),
+    partyID: () => belongings(data, "partyID"),
+    area: () => belongings(data, "area"),
   }[kind]();
   return [...new Set(names)].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
 }
+
+const belongings = (data, kind) =>
+  data.vens.flatMap((ven) => [ven, ...ven.resources]).flatMap((each) => each[LISTS[kind]] ?? []);
+
+const belongs = (each, chosen) =>
+  Object.entries(LISTS).some(([kind, list]) => (each[list] ?? []).some((name) => chosen.has(`${kind}:${name}`)));
 
 /** How many VENs and resources the chosen targets come to. */
 export function reach(data, chosen) {
@@ -99,10 +110,11 @@ export function reach(data, chosen) {
   const vens = new Set();
   let resources = 0;
   for (const ven of data.vens) {
-    const whole = chosen.has(`venID:${ven.venID}`);
+    const whole = chosen.has(`venID:${ven.venID}`) || belongs(ven, chosen);
     const hit = ven.resources.filter(
       (each) =>
         whole ||
+        belongs(each, chosen) ||
         chosen.has(`resourceID:${each.resourceID}`) ||
         each.groupIDs.some((group) => chosen.has(`groupID:${group}`)),
     );
@@ -128,7 +140,7 @@ export function body(form, now) {
         intervals: [{ value: Number(form.signal === "simple" ? form.level : form.capacity) }],
       },
     ],
-    targets: { venID: names("venID"), resourceID: names("resourceID"), groupID: names("groupID") },
+    targets: Object.fromEntries(KINDS.map(([kind]) => [kind, names(kind)])),
     priority: Number(form.priority),
     testEvent: form.test,
   };

@@ -1,7 +1,6 @@
 /* The list of events, and what it shares with the other views.
    Rule: pure views; what they show comes in as arguments, what they do goes out through `act`. */
 
-import { totals } from "./data.js";
 import { h } from "./dom.js";
 import * as f from "./format.js";
 
@@ -77,7 +76,7 @@ export function eventList(data, selected, now, act) {
             { class: "group", key: "head" },
             h("th", { colspan: heads.length, scope: "rowgroup" }, title, h("span", { class: "dim" }, rows.length)),
           ),
-          rows.map((event) => eventRow(event, data.details.get(event.eventID), selected, now, act)),
+          rows.map((event) => eventRow(event, selected, now, act)),
         ),
       ),
     ),
@@ -86,10 +85,10 @@ export function eventList(data, selected, now, act) {
   );
 }
 
-function eventRow(event, detail, selected, now, act) {
+function eventRow(event, selected, now, act) {
   const chosen = event.eventID === selected;
   const signal = event.signals[0];
-  const sum = detail ? totals(detail) : null;
+  const { counts } = event;
   return h(
     "tr",
     {
@@ -114,17 +113,17 @@ function eventRow(event, detail, selected, now, act) {
     h(
       "td",
       { class: "num", title: "VENs that acknowledged this version" },
-      sum ? `${sum.acknowledged}/${sum.vens}` : "…",
+      `${counts.acknowledged}/${counts.vens}`,
     ),
-    h("td", { class: "num", title: "resources in / out" }, sum ? inOut(sum) : "…"),
+    h("td", { class: "num", title: "VENs in / out" }, inOut(counts)),
   );
 }
 
-function inOut(sum) {
+function inOut(counts) {
   return [
-    h("span", { class: "in" }, sum.in, h("span", { class: "unseen" }, " in")),
+    h("span", { class: "in" }, counts.optedIn, h("span", { class: "unseen" }, " in")),
     " / ",
-    h("span", { class: sum.out ? "out" : "dim" }, sum.out, h("span", { class: "unseen" }, " out")),
+    h("span", { class: counts.optedOut ? "out" : "dim" }, counts.optedOut, h("span", { class: "unseen" }, " out")),
   ];
 }
 

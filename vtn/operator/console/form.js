@@ -190,7 +190,7 @@ export function formView(form, errors, data, act) {
 }
 
 /** Labels, fields and the faults beside them. */
-function fields(errors) {
+export function fields(errors) {
   const fault = (name) => {
     return errors[name] ? { "aria-invalid": "true", "aria-describedby": `fault-${name}` } : {};
   };
@@ -210,7 +210,8 @@ function fields(errors) {
   return { fault, faults, group, fieldset };
 }
 
-function picker(form, data, act) {
+/** The choice of targets; `form` holds `chosen` and `search`. */
+export function picker(form, data, act) {
   const { chosen, search } = form;
   const wanted = search.toLowerCase();
   const lists = KINDS.map(([kind, title]) => [

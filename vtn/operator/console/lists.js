@@ -1,15 +1,14 @@
-/* VENs, opts and telemetry. Rule: pure views of what the VTN knows; a filter hides rows and says how many. */
+/* Opts and telemetry. Rule: pure views of what the VTN knows; a filter hides rows and says how many. */
 
 import { newest } from "./data.js";
 import { h } from "./dom.js";
 import { age, badge, instant, live, onlineText, optText } from "./events.js";
 import * as f from "./format.js";
 
-const SILENT_MS = 300_000; // a registered VEN that has not asked for five minutes is worth a look
 const STALE_MS = 300_000;
 const ROWS = 1000; // drawn at most; the filter narrows
 
-function page({ title, what, heads, rows, texts, row, filter, act, note, kind }) {
+export function page({ title, what, heads, rows, texts, row, filter, act, note, kind }) {
   const wanted = filter.toLowerCase();
   const fitting = wanted
     ? rows.filter((each) => texts(each).some((text) => text?.toLowerCase().includes(wanted)))
@@ -67,76 +66,7 @@ function page({ title, what, heads, rows, texts, row, filter, act, note, kind })
   );
 }
 
-const cell = (name, ...content) => h("td", { "data-name": name }, ...content);
-
-export function venList(data, filter, now, act) {
-  return page({
-    title: "VENs",
-    what: "No VEN is enrolled.",
-    heads: ["VEN", "Registration", "Last seen", "Transport", "Resources", "Certificate fingerprint"],
-    rows: data.vens,
-    texts: (ven) => [
-      ven.venID,
-      ven.venName,
-      ven.fingerprint,
-      ...ven.resources.flatMap((each) => [each.resourceID, ...each.groupIDs]),
-    ],
-    filter,
-    act,
-    row: (ven) => {
-      const silent = ven.registered && (ven.lastSeenDateTime === null || now - f.at(ven.lastSeenDateTime) > SILENT_MS);
-      return h(
-        "tr",
-        { key: ven.venID },
-        h("th", { scope: "row" }, ven.venID, ven.venName && h("div", { class: "dim" }, ven.venName)),
-        cell(
-          "Registration",
-          badge(ven.registered ? "registered" : "enrolled only", ven.registered ? "optIn" : "far"),
-          ven.registered && h("div", { class: "dim" }, instant(ven.registeredDateTime, now)),
-        ),
-        h(
-          "td",
-          { "data-name": "Last seen", class: silent && "warn" },
-          age(ven.lastSeenDateTime, now),
-          silent && h("div", {}, "silent"),
-        ),
-        cell(
-          "Transport",
-          ven.transportName ? `${ven.transportName} ${ven.httpPullModel === false ? "push" : "pull"}` : "–",
-          h("div", { class: "dim" }, ven.reportOnly ? "reports only" : ven.profileName),
-        ),
-        cell("Resources", resources(ven)),
-        cell("Certificate", h("code", {}, ven.fingerprint)),
-      );
-    },
-  });
-}
-
-function resources(ven) {
-  if (!ven.resources.length) return h("span", { class: "dim" }, "none named");
-  const groups = [...new Set(ven.resources.flatMap((each) => each.groupIDs))].sort();
-  return h(
-    "details",
-    {},
-    h(
-      "summary",
-      {},
-      f.count(ven.resources.length, "resource"),
-      groups.length > 0 && h("span", { class: "dim" }, ` in ${groups.join(", ")}`),
-    ),
-    h(
-      "ul",
-      { class: "chips" },
-      ven.resources.map((each) =>
-        h(
-          "li",
-          { key: each.resourceID, title: `from ${each.source}; groups: ${each.groupIDs.join(", ") || "none"}` },
-          each.resourceID,
-        ),
-      ),
-    ),
-  );
-}
+export const cell = (name, ...content) => h("td", { "data-name": name }, ...content);
 
 export function optList(data, filter, now, act) {
   return page({
@@ -171,6 +101,7 @@ export function optList(data, filter, now, act) {
           "th",
           { scope: "row" },
           [...opt.targets.resourceID, ...opt.targets.groupID].join(", ") || "the VEN as a whole",
+          opt.deviceClass.length > 0 && h("div", { class: "dim" }, `of class ${opt.deviceClass.join(", ")}`),
         ),
         cell("VEN", opt.venID),
         cell("About", about(opt, now)),
@@ -202,6 +133,7 @@ function about(opt, now) {
 function optState(opt, event, now) {
   if (opt.cancelledDateTime) return h("span", { class: "dim" }, "cancelled ", instant(opt.cancelledDateTime, now));
   if (opt.supersededDateTime) return h("span", { class: "dim" }, "superseded ", instant(opt.supersededDateTime, now));
+  if (opt.state === "over") return h("span", { class: "dim" }, "over since ", instant(opt.endsDateTime, now));
   if (event && !live(event)) return h("span", { class: "dim" }, `event ${event.eventStatus}`);
   return opt.supersededFor.length ? `in force, less ${opt.supersededFor.join(", ")}` : "in force";
 }

@@ -7,6 +7,8 @@ import { KINDS, body, check, focusOf, fresh, reach, refusals } from "./draft.js"
 import { formView } from "./form.js";
 import * as f from "./format.js";
 
+const singular = (title) => title.replace(/ies$/, "ys").slice(0, -1).toLowerCase().replace("ven", "VEN");
+
 export class Publish {
   #form = fresh();
   #errors = {};
@@ -148,7 +150,7 @@ export class Publish {
       [
         "Targets",
         KINDS.flatMap(([kind, title]) =>
-          sent.targets[kind].map((name) => `${title.toLowerCase().slice(0, -1).replace("ven", "VEN")} ${name}`),
+          sent.targets[kind].map((name) => `${singular(title)} ${name}`),
         ).join(", "),
       ],
       ["Reaches", reach(data, this.#form.chosen)],

@@ -1,0 +1,244 @@
+"""The parts that the supervisor holds together, and what they say of one resource at one moment.
+
+Rule: what a charger should hold, what is known of it and when it must be looked at again are each asked in one place;
+an intent is on disk before its command leaves.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+
+from bridge.agenda import Agenda
+from bridge.arbiter import Effective, Override, StandingCap
+from bridge.attribution import Attributor
+from bridge.desk import OverrideDesk
+from bridge.dispatch import Dispatcher, Need, Step
+from bridge.escalate import Escalator
+from bridge.fleet import Fleet
+from bridge.groups import Facts
+from bridge.ledger import Ledger
+from bridge.metrics import BridgeMetrics
+from bridge.opts import OptReporter
+from bridge.outcomes import Scene
+from bridge.plan import Cap
+from bridge.planner import EventSource, Planner
+from bridge.presence import PresenceBook
+from bridge.program import Programmes
+from bridge.resources import Resource
+from bridge.schedule import desired, lasting_s
+from bridge.sharing import Sharer
+from bridge.spread import places
+from bridge.standing import StandingBook
+from bridge.store import BridgeStore, Changes, Installed
+from bridge.supervision import AlwaysHeard, Link, Supervision, Upstream
+from bridge.target import LimitTarget
+from runtime.clock import Clock, Draw
+
+BACKSTOP_S = 60.0  # whoever has a limit or an event is looked at this often, whatever else was foreseen
+
+
+class _Others:
+    """The arbiter's other parties, as the planner asks for them."""
+
+    def __init__(self, book: StandingBook, sharer: Sharer) -> None:
+        self._book, self._sharer = book, sharer
+
+    def caps(self, resource_id: str) -> tuple[StandingCap, ...]:
+        return self._book.of(resource_id)
+
+    def shares(self, resource_id: str) -> tuple[StandingCap, ...]:
+        return self._sharer.caps(resource_id)
+
+    def priced(self, cap: Cap) -> tuple[float, str]:
+        return self._sharer.priced(cap)
+
+
+class Core:
+    """Planner, dispatcher, ledgers and books of all resources."""
+
+    def __init__(
+        self,
+        *,
+        resources: Sequence[Resource],
+        programmes: Programmes,
+        fleet: Fleet,
+        target: LimitTarget,
+        store: BridgeStore,
+        events: EventSource,
+        opts: Upstream,
+        ven_id: Callable[[], str | None],
+        clock: Clock,
+        draw: Draw,
+        metrics: BridgeMetrics,
+        settings: Supervision | None = None,
+        link: Link | None = None,
+    ) -> None:
+        self.settings = settings or Supervision()
+        self._link = link or AlwaysHeard()
+        self._target, self._store, self._clock, self._metrics = target, store, clock, metrics
+        self.book = StandingBook(
+            resources=resources,
+            groups=self.settings.groups,
+            configured=self.settings.configured,
+            sharing=self.settings.sharing,
+            store=store,
+        )
+        self.sharer = Sharer(store)
+        self.planner = Planner(
+            resources=resources,
+            programmes=programmes,
+            events=events,
+            store=store,
+            draw=draw,
+            ven_id=ven_id,
+            others=_Others(self.book, self.sharer),
+            outages=self._link.outages,
+        )
+        self.resources = self.planner.resources
+        self._resource_of = {each.charger: each.resource_id for each in resources}
+        self._places = places(self._resource_of)
+        self._awake = asyncio.Event()
+        self.fleet = fleet
+        fleet.watch(self.wake)
+        self.agenda: Agenda[str] = Agenda()
+        self.dispatcher = Dispatcher(
+            target=target,
+            store=store,
+            clock=clock,
+            draw=draw,
+            patience=self.settings.patience,
+            calm=self.settings.calm,
+            wake=self._answered,
+        )
+        self.desk = OverrideDesk(store=store, sink=opts, budget=self.settings.budget, plans=self.planner.plans)
+        self.reporter = OptReporter(opts, store)
+        self.ledger = Ledger(store, metrics, self.settings.measuring)
+        self.attributor = Attributor(store, self.resources, self.settings.rhythm.interval_s)
+        self.escalator = Escalator(
+            target=target, store=store, clock=clock, wake=self._answered, rules=self.settings.last_resort
+        )
+        self.presence = PresenceBook(store)
+        self.reconciled_at: datetime | None = None
+        self._again: dict[str, None] = {}  # chargers that must be told again: the meter disagrees
+        self._ceilings: dict[str, float | None] = {}  # what others than its groups let a member have, as last divided
+        self._asked: dict[str, datetime] = {}  # chargers whose override waits for its command to leave
+        self._stale, self._all = True, True
+        self._fault = ""  # the text of the last round's fault: its trace is logged once
+        self._reported = self._tidied = -1
+        self._followed = 0
+        self._group_edge: datetime | None = None
+        self._refresh_at = self._flush_at = self._seen_at = clock.now()
+        self._lock = asyncio.Lock()
+
+    @property
+    def overrides(self) -> tuple[Override, ...]:
+        """Overrides in force or to come, opt schedules and suspensions included."""
+        return self.desk.all
+
+    def wake(self) -> None:
+        """Ask for a reconciliation soon."""
+        self._awake.set()
+
+    def _answered(self, charger: str) -> None:
+        """A command to the charger was answered, or given up."""
+        self._look(charger)
+        self._awake.set()
+
+    def _look(self, charger: str) -> None:
+        name = self._resource_of.get(charger)
+        if name is not None:
+            self.agenda.touch((name,))
+            self.sharer.touch(name)
+
+    def _facts(self, resource_id: str, now: datetime) -> Facts:
+        resource, overrides = self.resources[resource_id], self.desk.of(resource_id)
+        return Facts(
+            resource=resource,
+            charger=self.fleet.get(resource.charger),
+            installed=self.dispatcher.installed.get(resource.charger),
+            ceiling_a=self.planner.ceiling_a(resource_id, overrides, now),
+            suspended=self.desk.suspension(resource_id, now) is not None,
+        )
+
+    # -- limits -------------------------------------------------------------------------------------------------------
+
+    def effective(self, resource_id: str, now: datetime) -> Effective:
+        """Return the effective limit of a resource at ``now``."""
+        return self.planner.line(resource_id, now)[0]
+
+    def online(self, resource_id: str) -> bool:
+        """True while the resource's charger is connected."""
+        return self.fleet.get(self.resources[resource_id].charger).connected
+
+    def overridden(self, resource_id: str, now: datetime) -> bool:
+        """True while an override is in force at the resource."""
+        return self.desk.in_force(resource_id, now)
+
+    def _present(self, resource: Resource, now: datetime) -> tuple[bool, bool]:
+        return self.fleet.get(resource.charger).connected, self.overridden(resource.resource_id, now)
+
+    def _need(self, resource: Resource, now: datetime) -> Need:
+        line = self.planner.line(resource.resource_id, now)
+        limited = [piece for piece in line if piece.limit_a is not None]
+        per_a, place = resource.kw(1.0), self._places[resource.charger]
+        return Need(
+            wanted=desired(line, now, self.settings.horizon, place),
+            lasting_s=lasting_s(limited, self.settings.horizon) if limited and limited[-1].end is None else None,
+            again=resource.charger in self._again,
+            urgent=line[0].urgent or self.desk.in_force(resource.resource_id, now),
+            deadband_a=self.settings.calm.deadband_kw / per_a,
+            rejoin_until=self.fleet.rejoin_until(resource.charger, place * self.settings.calm.rejoin_s, now),
+        )
+
+    def _steps(self, names: Iterable[str], now: datetime) -> list[Step]:
+        steps = []
+        for name in names:
+            resource = self.resources[name]
+            step = self.dispatcher.plan(self.fleet.get(resource.charger), self._need(resource, now), now)
+            if step is not None:
+                steps.append(step)
+        return steps
+
+    async def _send(self, steps: Sequence[Step], now: datetime) -> None:
+        """Put the intents on disk, then send: each charger in its own task."""
+        intents: list[tuple[Step, Installed]] = [(step, self.dispatcher.intent(step, now)) for step in steps]
+        await self._store.write(Changes(installed=tuple(row for _, row in intents)))
+        for step, row in intents:
+            self.dispatcher.start(step, row)
+            self._again.pop(step.charger, None)
+            asked_at = self._asked.pop(step.charger, None)
+            if asked_at is not None:
+                self._metrics.override_to_command.observe((self._clock.now() - asked_at).total_seconds())
+
+    def _scene(self, resource_id: str, now: datetime) -> Scene:
+        resource = self.resources[resource_id]
+        return Scene(
+            resource=resource,
+            charger=self.fleet.get(resource.charger),
+            installed=self.dispatcher.installed.get(resource.charger),
+            effective=self.effective(resource.resource_id, now),
+            overrides=self.desk.of(resource_id),
+            policy=self.settings.policy,
+            now=now,
+        )
+
+    def _appoint(self, name: str, now: datetime) -> None:
+        """Say when the resource must be looked at again though nothing happens to it."""
+        resource = self.resources[name]
+        charger, plans = self.fleet.get(resource.charger), self.planner.plans.get(name, ())
+        row = self.dispatcher.installed.get(resource.charger)
+        line = self.planner.line(name, now)
+        if not plans and row is None and len(line) == 1 and line[0].limit_a is None:
+            return
+        policy, lead = self.settings.policy, timedelta(seconds=self.settings.horizon.lead_s)
+        times: list[datetime | None] = [now + timedelta(seconds=BACKSTOP_S), self.desk.next_edge(name, now)]
+        times += [piece.end for piece in line] + [piece.start - lead for piece in line]
+        times.append(self.dispatcher.due(resource.charger))
+        marks = [at for each in plans for cap in each.caps for at in (cap.start, cap.end)]
+        marks += [charger.connected_since, charger.offline_since, None if row is None else row.accepted_at]
+        waits = (timedelta(), timedelta(seconds=policy.settle_s), timedelta(seconds=policy.offline_after_s))
+        times += [mark + wait for mark in marks if mark is not None for wait in waits]
+        times += [each.timing.end for each in plans]
+        if charger.reading is not None:
+            times.append(charger.reading.at + timedelta(seconds=policy.stale_s))
+        self.agenda.appoint(name, min(at for at in times if at is not None and at > now))

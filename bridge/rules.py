@@ -1,0 +1,466 @@
+"""The rules a programme may give a signal, one model a rule: which values it takes and what each asks for; pure.
+
+Rule: a rule fits only the signals that ``FITTING`` lists for it, so that a wrong programme is refused when it is read.
+A unit that is not real power, real energy or the programme's currency is refused with 460 (EVT-05), a value out of
+range with 454. LevelOffset and PercentOffset have opposite senses, and neither is a capacity (table 3.2).
+"""
+
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from bridge.asks import Ask, Basis, Effect
+from bridge.resources import Kind, Resource
+from openadr.errors import InvalidData, SignalNotSupported
+from openadr.model import Signal, SignalName, SignalType
+
+SI: Mapping[str, float] = {
+    "p": 1e-12,
+    "n": 1e-9,
+    "micro": 1e-6,
+    "m": 1e-3,
+    "c": 1e-2,
+    "d": 1e-1,
+    "none": 1.0,
+    "k": 1e3,
+    "M": 1e6,
+    "G": 1e9,
+    "T": 1e12,
+}
+"""siScaleCode as a factor."""
+
+_MOST_W = 1e12  # beyond a terawatt a value is a mistake in its unit
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+
+
+class Strict(BaseModel):
+    """A table of a programme file: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Rule(Strict):
+    """What all rules have: the signal they are for."""
+
+    name: Annotated[str, Field(min_length=1, description="signalName")]
+    type: SignalType = Field(description="signalType")
+
+    @property
+    def what(self) -> str:
+        """The signal as texts name it."""
+        return f"{self.name} {self.type}"
+
+    @property
+    def dynamic(self) -> bool:
+        """True if values are taken of the power before the start, or of a content measured then."""
+        return getattr(self, "reference", None) is Basis.DYNAMIC
+
+    def serves(self, resource: Resource, *, content_known: bool) -> bool:
+        """False if the rule can mean nothing at this resource."""
+        return True
+
+    def ask(self, signal: Signal, value: float, resource: Resource) -> Ask:
+        """Return what the value asks of the resource. Raises as ``check`` does."""
+        raise NotImplementedError
+
+    def check(self, signal: Signal, value: float) -> None:
+        """Raise ``SignalNotSupported`` (460) for the unit, ``InvalidData`` (454) for the value."""
+        raise NotImplementedError
+
+
+def reduced(fraction: float, basis: Basis, note: str = "") -> Ask:
+    """Return the ask for a fraction of a reference, 0 being a stop."""
+    effect = Effect.STOP if fraction == 0.0 else Effect.CONSTRAIN
+    return Ask(effect=effect, fraction=fraction, basis=basis, note=note)
+
+
+NORMAL = Ask(effect=Effect.NORMAL)
+MORE = Ask(effect=Effect.LOAD_UP)
+EXPORT = Ask(effect=Effect.EXPORT)
+
+
+class LevelsRule(Rule):
+    """A step signal: level 0 is normal operation, each other level a fraction of the reference, or ``more`` load."""
+
+    rule: Literal["levels"]
+    levels: dict[str, Fraction | Literal["more"]] = Field(description="level = fraction of the reference, or 'more'")
+    reference: Basis = Basis.FIXED
+
+    @field_validator("levels")
+    @classmethod
+    def _levels_are_steps(cls, value: dict[str, float | Literal["more"]]) -> dict[str, float | Literal["more"]]:
+        for key in value:
+            if not key.removeprefix("-").isdecimal() or str(int(key)) != key or key == "0":
+                raise ValueError(f"{key!r} is no level: use 1, 2, 3 (0 is normal operation and has no cap)")
+        if not value:
+            raise ValueError("needs at least one level")
+        return value
+
+    @model_validator(mode="after")
+    def _higher_is_less_load(self) -> Self:
+        if self.type is not SignalType.LOAD_CONTROL_LEVEL_OFFSET:
+            return self
+        share = {int(key): math.inf if each == "more" else each for key, each in self.levels.items()}
+        for low, high in pairwise(sorted(share)):
+            if share[high] > share[low]:
+                raise ValueError(f"levels: {high} asks for more load than {low}; a higher level offset is less load")
+        return self
+
+    def check(self, signal: Signal, value: float) -> None:
+        """Refuse what is neither 0 nor a level of the table."""
+        known = math.isfinite(value) and value == int(value) and (value == 0 or str(int(value)) in self.levels)
+        if not known:
+            text = f"{self.name} level {value:g} is not 0 or one of {', '.join(self.levels)}"
+            raise InvalidData(text, field="value")
+
+    def ask(self, signal: Signal, value: float, resource: Resource) -> Ask:
+        """Look the level up."""
+        self.check(signal, value)
+        share = None if value == 0 else self.levels[str(int(value))]
+        if share is None:
+            return NORMAL
+        return MORE if share == "more" else reduced(share, self.reference)
+
+
+DRM_FRACTION: Mapping[int, float] = {0: 0.0, 1: 0.0, 2: 0.5, 3: 0.75}
+"""Import allowed by DRM 0 to 3 of AS/NZS 4755 as a fraction of the reference (table 3.1)."""
+
+NO_DRM = -1.0  # an interval without a demand response mode: DRM 0 is not normal operation
+
+
+class DrmRule(Rule):
+    """The modes of AS/NZS 4755 by number: 0 to 3 limit import, 4 asks for it, 5 to 8 are about export; -1 is none."""
+
+    rule: Literal["drm"]
+    reference: Basis = Basis.FIXED
+
+    def check(self, signal: Signal, value: float) -> None:
+        """Refuse other numbers."""
+        if value not in (NO_DRM, *range(9)):
+            raise InvalidData(f"{self.name} {value:g} is no demand response mode: 0 to 8, or -1", field="value")
+
+    def ask(self, signal: Signal, value: float, resource: Resource) -> Ask:
+        """Return the mode's meaning; DRM 0 is carried out as DRM 1, for nothing here opens a contactor."""
+        self.check(signal, value)
+        if value == NO_DRM:
+            return NORMAL
+        if value >= 4:
+            return MORE if value == 4 else EXPORT
+        note = "carried out as DRM 1: no disconnection device" if value == 0 else ""
+        return reduced(DRM_FRACTION[int(value)], self.reference, note)
+
+
+class CapacityRule(Rule):
+    """A fraction of the fixed installed maximum, 0.0 to 1.0 (table 3.2, x-loadControlCapacity)."""
+
+    rule: Literal["capacity"]
+
+    def check(self, signal: Signal, value: float) -> None:
+        """Refuse what is outside 0..1."""
+        if not 0.0 <= value <= 1.0:
+            raise InvalidData(f"{self.what} {value:g} is outside 0.0 to 1.0", field="value")
+
+    def ask(self, signal: Signal, value: float, resource: Resource) -> Ask:
+        """Return the fraction itself."""
+        self.check(signal, value)
+        return reduced(value, Basis.FIXED)
+
+
+class PercentRule(Rule):
+    """A change of the load in percent of the reference: -50 is half, lower is less load; above 0 asks for more."""
+
+    rule: Literal["percent"]
+    reference: Basis = Basis.DYNAMIC
+
+    def check(self, signal: Signal, value: float) -> None:
+        """Refuse NaN and INF."""
+        _finite(self, value)
+
+    def ask(self, signal: Signal, value: float, resource: Resource) -> Ask:
+        """Return 1 + p/100 of the reference; below -100 % is export."""
+        self.check(signal, value)
+        if value > 0:
+            return MORE
+        return EXPORT if value < -100 else reduced((100 + value) / 100, self.reference)
+
+
+class MultiplierRule(Rule):
+    """A multiple of the reference: 0.5 is half; above 1 asks for more, below 0 for export."""
+
+    rule: Literal["multiplier"]
+    reference: Basis = Basis.DYNAMIC
+
+    def check(self, signal: Signal, value: float) -> None:
+        """Refuse NaN and INF."""
+        _finite(self, value)
+
+    def ask(self, signal: Signal, value: float, resource: Resource) -> Ask:
+        """Return the multiple."""
+        self.check(signal, value)
+        if value > 1:
+            return MORE
+        return EXPORT if value < 0 else reduced(value, self.reference)
+
+
+class SetpointRule(Rule):
+    """An absolute power, carried out as an upper limit: of each resource, or of all of the event together."""
+
+    rule: Literal["setpoint"]
+    applies_to: Literal["each", "together"] = "each"
+
+    def check(self, signal: Signal, value: float) -> None:
+        """Refuse what is no real power."""
+        _power_w(self, signal, value)
+
+    def ask(self, signal: Signal, value: float, resource: Resource) -> Ask:
+        """Return the power; below 0 it is export."""
+        power_w = _power_w(self, signal, value)
+        if power_w < 0:
+            return EXPORT
+        effect = Effect.CONSTRAIN if power_w else Effect.STOP
+        return Ask(effect=effect, offset_w=power_w, together=self.applies_to == "together" and power_w > 0)
+
+
+class DeltaRule(Rule):
+    """A change of the power against the reference: below 0 less load, above 0 asks for more.
+
+    A change of all together is divided by installed power.
+    """
+
+    rule: Literal["delta"]
+    reference: Basis = Basis.DYNAMIC
+    applies_to: Literal["each", "together"] = "each"
+
+    def check(self, signal: Signal, value: float) -> None:
+        """Refuse what is no real power."""
+        _power_w(self, signal, value)
+
+    def ask(self, signal: Signal, value: float, resource: Resource) -> Ask:
+        """Return reference + d; a load cannot go below 0."""
+        power_w = _power_w(self, signal, value)
+        if power_w > 0:
+            return MORE
+        together = self.applies_to == "together"
+        return Ask(effect=Effect.CONSTRAIN, fraction=1.0, offset_w=power_w, basis=self.reference, together=together)
+
+
+class DeviceSetpointRule(Rule):
+    """A set-point whose meaning the programme declares for each kind of resource; other kinds do not take part."""
+
+    rule: Literal["device_setpoint"]
+    meaning: dict[Kind, Literal["A", "W", "kW", "fraction"]] = Field(min_length=1)
+
+    def serves(self, resource: Resource, *, content_known: bool) -> bool:
+        """True for the kinds that have a meaning."""
+        return resource.kind in self.meaning
+
+    def check(self, signal: Signal, value: float) -> None:
+        """Refuse what is below 0 or no number."""
+        if not 0 <= value <= _MOST_W:
+            raise InvalidData(f"{self.what} {value:g} is below 0 or no number", field="value")
+
+    def ask(self, signal: Signal, value: float, resource: Resource) -> Ask:
+        """Return the value by the meaning it has for this kind."""
+        self.check(signal, value)
+        unit = self.meaning[resource.kind]
+        if unit == "fraction":
+            return reduced(min(value, 1.0), Basis.FIXED)
+        factor = {"A": resource.phases * resource.voltage, "W": 1.0, "kW": 1000.0}[unit]
+        return Ask(effect=Effect.CONSTRAIN if value else Effect.STOP, offset_w=value * factor)
+
+
+class ChargeStateRule(Rule):
+    """An energy content to reach by the end of the interval; only where the content is known (TEL-10)."""
+
+    rule: Literal["charge_state"]
+
+    @property
+    def dynamic(self) -> bool:
+        """True: the content is taken at the start."""
+        return True
+
+    def serves(self, resource: Resource, *, content_known: bool) -> bool:
+        """True where the state of charge is known."""
+        return content_known
+
+    def check(self, signal: Signal, value: float) -> None:
+        """Refuse what is no real energy or no share of full."""
+        if self.type is not SignalType.MULTIPLIER:
+            _scaled(self, signal, value, "energyReal")
+        elif not 0.0 <= value <= 1.0:
+            raise InvalidData(f"{self.what} {value:g} is outside 0.0 to 1.0", field="value")
+
+    def ask(self, signal: Signal, value: float, resource: Resource) -> Ask:
+        """Return the target; a content to be given back is export."""
+        self.check(signal, value)
+        if self.type is SignalType.MULTIPLIER:
+            return Ask(effect=Effect.CONSTRAIN, target_share=value)
+        energy_wh = _scaled(self, signal, value, "energyReal")
+        if energy_wh < 0:
+            return EXPORT
+        if self.type is SignalType.DELTA:
+            return Ask(effect=Effect.CONSTRAIN, gain_wh=energy_wh)
+        return Ask(effect=Effect.CONSTRAIN, target_wh=energy_wh)
+
+
+class Band(Strict):
+    """Prices from ``at_least`` on allow ``fraction`` of the reference."""
+
+    at_least: Annotated[float, Field(allow_inf_nan=False, description="Lowest price of the band")]
+    fraction: Fraction
+
+
+class PriceRule(Rule):
+    """The only way a price moves load (EVT-11): bands from low to high, each allowing less; below them all, no cap."""
+
+    rule: Literal["price"]
+    bands: Annotated[tuple[Band, ...], Field(min_length=1)]
+    currency: str = Field(default="", description="ISO 4217 code that the signal must carry; '' takes any")
+    reference: Basis = Basis.FIXED
+
+    @field_validator("bands")
+    @classmethod
+    def _dearer_is_less(cls, value: tuple[Band, ...]) -> tuple[Band, ...]:
+        for low, high in pairwise(value):
+            if high.at_least <= low.at_least:
+                raise ValueError("bands must go from low to high prices")
+            if high.fraction > low.fraction:
+                raise ValueError(f"the band from {high.at_least:g} allows more than the one from {low.at_least:g}")
+        return value
+
+    def check(self, signal: Signal, value: float) -> None:
+        """Refuse another currency and what is no number."""
+        self._price(signal, value)
+
+    def _price(self, signal: Signal, value: float) -> float:
+        if self.type is SignalType.PRICE_MULTIPLIER:
+            _finite(self, value)
+            return value
+        price = _scaled(self, signal, value, "currencyPerKWh")
+        unit = signal.item_base.item_units if signal.item_base else ""
+        if self.currency and unit != self.currency:
+            raise SignalNotSupported(f"{self.what}: the programme is in {self.currency}, not {unit}", field="itemBase")
+        return price
+
+    def ask(self, signal: Signal, value: float, resource: Resource) -> Ask:
+        """Return the fraction of the highest band that the price reaches."""
+        price = self._price(signal, value)
+        reached = [band for band in self.bands if round(price, 9) >= band.at_least]
+        return reduced(reached[-1].fraction, self.reference) if reached else NORMAL
+
+
+class InformativeRule(Rule):
+    """Accepted, stored and shown, but never a limit: prices, bids and the like (EVT-11)."""
+
+    rule: Literal["informative"]
+
+    def check(self, signal: Signal, value: float) -> None:
+        """Refuse NaN and INF."""
+        _finite(self, value)
+
+    def ask(self, signal: Signal, value: float, resource: Resource) -> Ask:
+        """Ask for nothing."""
+        self.check(signal, value)
+        return NORMAL
+
+
+SignalRule = Annotated[
+    LevelsRule
+    | DrmRule
+    | CapacityRule
+    | PercentRule
+    | MultiplierRule
+    | SetpointRule
+    | DeltaRule
+    | DeviceSetpointRule
+    | ChargeStateRule
+    | PriceRule
+    | InformativeRule,
+    Field(discriminator="rule"),
+]
+
+_PRICES = {SignalType.PRICE, SignalType.PRICE_RELATIVE, SignalType.PRICE_MULTIPLIER}
+_INFORMATIVE = {"informative"}
+FITTING: Mapping[tuple[str, SignalType], set[str]] = {
+    (SignalName.SIMPLE, SignalType.LEVEL): {"levels"},
+    **{(name, kind): {"informative", "price"} for name in ("ELECTRICITY_PRICE", "ENERGY_PRICE") for kind in _PRICES},
+    **{(SignalName.DEMAND_CHARGE, kind): _INFORMATIVE for kind in _PRICES},
+    (SignalName.BID_PRICE, SignalType.PRICE): _INFORMATIVE,
+    (SignalName.BID_LOAD, SignalType.SETPOINT): _INFORMATIVE,
+    (SignalName.BID_ENERGY, SignalType.SETPOINT): _INFORMATIVE,
+    **{
+        (SignalName.CHARGE_STATE, kind): {"charge_state", "informative"}
+        for kind in (SignalType.SETPOINT, SignalType.DELTA, SignalType.MULTIPLIER)
+    },
+    (SignalName.LOAD_DISPATCH, SignalType.SETPOINT): {"setpoint", "informative"},
+    (SignalName.LOAD_DISPATCH, SignalType.DELTA): {"delta", "informative"},
+    (SignalName.LOAD_DISPATCH, SignalType.MULTIPLIER): {"multiplier", "informative"},
+    (SignalName.LOAD_DISPATCH, SignalType.LEVEL): {"levels", "informative"},
+    (SignalName.LOAD_CONTROL, SignalType.LOAD_CONTROL_CAPACITY): {"capacity", "informative"},
+    (SignalName.LOAD_CONTROL, SignalType.LOAD_CONTROL_LEVEL_OFFSET): {"levels", "informative"},
+    (SignalName.LOAD_CONTROL, SignalType.LOAD_CONTROL_SETPOINT): {"device_setpoint", "informative"},
+    (SignalName.LOAD_CONTROL, SignalType.LOAD_CONTROL_PERCENT_OFFSET): {"percent", "informative"},
+}
+"""The rules that each well-known signal may have."""
+
+_FITTING_OWN: Mapping[SignalType, set[str]] = {
+    SignalType.LEVEL: {"levels", "drm"},
+    SignalType.SETPOINT: {"setpoint", "device_setpoint"},
+    SignalType.DELTA: {"delta"},
+    SignalType.MULTIPLIER: {"multiplier"},
+    **{kind: {"price"} for kind in _PRICES},
+    SignalType.LOAD_CONTROL_CAPACITY: {"capacity"},
+    SignalType.LOAD_CONTROL_LEVEL_OFFSET: {"levels"},
+    SignalType.LOAD_CONTROL_SETPOINT: {"device_setpoint"},
+    SignalType.LOAD_CONTROL_PERCENT_OFFSET: {"percent"},
+}
+"""The rules that a signal with an ``x-`` name may have by its type, besides ``informative``."""
+
+_LEVELS: Mapping[str, range] = {SignalName.SIMPLE: range(4), SignalName.LOAD_DISPATCH: range(-10, 11)}
+
+
+def misfit(rule: SignalRule) -> str:
+    """Return what is wrong with giving this rule to its signal, '' if nothing (R104)."""
+    if rule.name.startswith("x-"):
+        fitting = {"informative", *_FITTING_OWN[rule.type]}
+    else:
+        fitting = FITTING.get((rule.name, rule.type), set())
+    if not fitting:
+        return f"{rule.what} is no signal of OpenADR 2.0b (R104)"
+    if rule.rule not in fitting:
+        if rule.name == SignalName.SIMPLE:
+            return "SIMPLE is a step signal, its rule must be 'levels'"
+        return f"{rule.what} cannot have the rule {rule.rule!r}: use {' or '.join(sorted(fitting))}"
+    if isinstance(rule, LevelsRule) and rule.name in _LEVELS:
+        wrong = [key for key in rule.levels if int(key) not in _LEVELS[rule.name]]
+        if wrong:
+            return f"{rule.what} has no level {wrong[0]} (R104)"
+    return ""
+
+
+def _finite(rule: Rule, value: float) -> None:
+    if not math.isfinite(value):
+        raise InvalidData(f"{rule.name} value is not a number", field="value")
+
+
+def _scaled(rule: Rule, signal: Signal, value: float, kind: str) -> float:
+    """Return the value without its prefix. Raises if the unit is not ``kind`` or the value is no number."""
+    _finite(rule, value)
+    unit = signal.item_base
+    if unit is None or unit.kind != kind:
+        found = "without one" if unit is None else f"in {unit.kind}"
+        raise SignalNotSupported(f"{rule.what} needs the unit {kind}, it came {found}", field="itemBase")
+    if unit.si_scale_code not in SI:
+        raise SignalNotSupported(f"{rule.what}: the prefix {unit.si_scale_code!r} is unknown", field="siScaleCode")
+    return value * SI[unit.si_scale_code]
+
+
+def _power_w(rule: Rule, signal: Signal, value: float) -> float:
+    power_w = _scaled(rule, signal, value, "powerReal")
+    if abs(power_w) > _MOST_W:
+        raise InvalidData(f"{rule.what} {value:g} is beyond any load", field="value")
+    return power_w
