@@ -3,27 +3,23 @@
 Rule: as in the other routes: read, check, copy. What was asked is durable before it is answered.
 """
 
-import base64
 import csv
 import io
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
-import msgspec
 from aiohttp import web
 
 from bridge.api.arbitration_bodies import AheadBody, AheadRequest, LedgerBody, NoteBody, StandingBody, StandingRequest
 from bridge.api.bodies import PREFIX, standard_name
+from bridge.api.paging import cursor_of, page_limit, parse_cursor
 from bridge.arbiter import SCHEDULE, SUSPENSION, Override, Source
 from bridge.standing import UnknownTarget
 from bridge.store import Attribution, BridgeStore, LimitNote, StandingLimit
-from bridge.store.arbitration import AttributionKey
 from bridge.supervisor import Supervisor
 from runtime.clock import Clock, new_id
 from runtime.http import Problem, json_body, json_response
 
-DEFAULT_PAGE = 1000  # rows a page of the ledger
-LARGEST_PAGE = 10_000
 _OPERATORS = (Source.SAFETY, Source.SITE, Source.DSO, Source.USER, Source.CALENDAR, Source.DEFAULT)
 _COLUMNS = (
     "event_id",
@@ -141,7 +137,7 @@ class ArbitrationApi:
     async def ledger(self, request: web.Request) -> web.Response:
         """GET /ledger?eventID=: a page of rows, oldest first, as JSON or (Accept: text/csv, format=csv) as CSV."""
         event_id = request.query.get("eventID")
-        limit, after = _limit(request.query.get("limit")), _cursor(request.query.get("cursor"))
+        limit, after = page_limit(request.query.get("limit")), parse_cursor(request.query.get("cursor"))
         as_csv = request.query.get("format") == "csv" or "text/csv" in request.headers.get("Accept", "")
         rows = await self._store.attributions(event_id=event_id, after=after, limit=limit)
         if as_csv:
@@ -149,7 +145,8 @@ class ArbitrationApi:
         else:
             answer = json_response([_ledger(each) for each in rows])
         if len(rows) == limit:
-            query = {"limit": str(limit), "cursor": _cursor_of(rows[-1])}
+            last = rows[-1]
+            query = {"limit": str(limit), "cursor": cursor_of((last.start, last.event_id, last.resource_id))}
             query |= {} if event_id is None else {"eventID": event_id}
             query |= {"format": "csv"} if as_csv else {}
             answer.headers["Link"] = f'<{PREFIX}/ledger?{urlencode(query)}>; rel="next"'
@@ -160,7 +157,7 @@ class ArbitrationApi:
         name = request.query.get("resourceID", "")
         if name not in self._supervisor.resources:
             raise Problem(404, f"resourceID {name} is not known here", title="Unknown resource")
-        notes = await self._store.limit_notes(name, _limit(request.query.get("limit")))
+        notes = await self._store.limit_notes(name, page_limit(request.query.get("limit")))
         return json_response([_note(each) for each in notes])
 
 
@@ -253,27 +250,3 @@ def _cell(value: object) -> object:
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return f"'{value}"
     return "" if value is None else value
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_PAGE
-    if not (text.isascii() and text.isdecimal() and len(text) <= 6 and 1 <= int(text) <= LARGEST_PAGE):
-        raise Problem(400, f"limit: a whole number from 1 to {LARGEST_PAGE}", title="Invalid query")
-    return int(text)
-
-
-def _cursor(text: str | None) -> AttributionKey | None:
-    if text is None:
-        return None
-    try:
-        key: AttributionKey = msgspec.json.decode(base64.urlsafe_b64decode(text), type=AttributionKey)
-        if key[0].tzinfo is not None:
-            return key
-    except (ValueError, msgspec.DecodeError):
-        pass
-    raise Problem(400, "cursor: not one that this API gave", title="Invalid query")
-
-
-def _cursor_of(row: Attribution) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode((row.start, row.event_id, row.resource_id))).decode()

@@ -3,12 +3,10 @@
 Rule: a route reads, checks and copies; decisions are made in the core. What is shown was durable before it is shown.
 """
 
-import base64
 from collections.abc import Mapping
 from datetime import timedelta
 from urllib.parse import urlencode
 
-import msgspec
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
@@ -16,20 +14,18 @@ from bridge.api import bodies
 from bridge.api.arbitration import ArbitrationApi
 from bridge.api.bodies import PREFIX
 from bridge.api.openapi import document
+from bridge.api.paging import cursor_of, page_limit, parse_cursor
 from bridge.api.upstream import UpstreamApi, Ven
 from bridge.overrides import OverrideRefused, UnknownEvent
 from bridge.resources import Resource
 from bridge.store import BridgeStore, Outcome
 from bridge.store.records import Phase
-from bridge.store.repository import OutcomeKey
 from bridge.supervisor import Supervisor
 from bridge.target import LimitTarget
 from runtime.clock import Clock
 from runtime.http import HealthCheck, Problem, bearer_auth, errors, health_routes, json_body, json_response
 
 OPEN_PATHS = frozenset({"/health"})
-DEFAULT_PAGE = 1000  # outcomes a page: an event of a thousand chargers
-LARGEST_PAGE = 10_000  # a few MB of JSON
 
 
 class Api:
@@ -111,10 +107,12 @@ class Api:
             if not found:
                 raise Problem(404, f"event {event_id} is not known at any charger here", title="Unknown event")
         else:
-            limit, after = _limit(request.query.get("limit")), _cursor(request.query.get("cursor"))
+            limit, after = page_limit(request.query.get("limit")), parse_cursor(request.query.get("cursor"))
             found = await self._store.outcome_page(after, limit)
             if len(found) == limit:
-                query = urlencode({"limit": limit, "cursor": _cursor_of(found[-1])})
+                last = found[-1]
+                cursor = cursor_of((last.effective_start, last.event_id, last.resource_id))
+                query = urlencode({"limit": limit, "cursor": cursor})
                 headers["Link"] = f'<{PREFIX}/outcomes?{query}>; rel="next"'
         told = await self._store.opts({each.event_id for each in found})
         means = await self._means_so_far(found)
@@ -196,31 +194,6 @@ class Api:
     async def openapi(self, _request: web.Request) -> web.Response:
         """GET /openapi.json."""
         return json_response(self._document)
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_PAGE
-    if not (text.isascii() and text.isdecimal() and len(text) <= 6 and 1 <= int(text) <= LARGEST_PAGE):
-        raise Problem(400, f"limit: a whole number from 1 to {LARGEST_PAGE}", title="Invalid query")
-    return int(text)
-
-
-def _cursor(text: str | None) -> OutcomeKey | None:
-    if text is None:
-        return None
-    try:
-        key: OutcomeKey = msgspec.json.decode(base64.urlsafe_b64decode(text), type=OutcomeKey)
-        if key[0].tzinfo is not None:
-            return key
-    except (ValueError, msgspec.DecodeError):
-        pass
-    raise Problem(400, "cursor: not one that this API gave", title="Invalid query")
-
-
-def _cursor_of(outcome: Outcome) -> str:
-    key = (outcome.effective_start, outcome.event_id, outcome.resource_id)
-    return base64.urlsafe_b64encode(msgspec.json.encode(key)).decode()
 
 
 def _translate(error: Exception) -> Problem | None:

@@ -26,7 +26,6 @@ from runtime.logs import get_logger
 
 _log = get_logger(__name__)
 _LENGTH_S = 600  # of the composite schedule asked for: only its beginning matters
-_REPORT_S = 30.0  # wait for the last part of a profile report
 _BELIEVED_LIES = 2  # after so many a composite schedule below ours is no sign of a foreign limit
 _UNKNOWN = "unknown"  # who limits a charger that cannot say
 _request_ids = count(1)
@@ -68,7 +67,7 @@ async def _look_at_profiles(link: Link, installed: Installed, settings: OcppSett
         question = {"requestId": request_id, "chargingProfile": {}}
         status = (await _ask(link, "GetChargingProfiles", question)).get("status")
         if status == "Accepted":
-            async with asyncio.timeout(_REPORT_S):
+            async with asyncio.timeout(settings.profile_report_s):
                 await link.reported[request_id].wait()
         elif status != "NoProfiles":
             return False

@@ -25,7 +25,7 @@ from runtime.logs import get_logger
 
 _MAX_WAITING = 256  # inbound calls kept for one charger; more at once is a flood, and each is answered with an error
 _REMEMBERED = 16  # ids of calls that timed out, to name their late answers
-_YIELD_S = 5.0  # housekeeping that a charger is slow to answer is given up so long after a limit asks for its turn
+YIELD_S = 5.0  # housekeeping that a charger is slow to answer is given up so long after a limit asks for its turn
 
 _log = get_logger(__name__)
 
@@ -93,8 +93,10 @@ class RpcConnection:
         metrics: OcppMetrics,
         new_id: Callable[[], str],
         deadline: Deadline | None = None,
+        yield_s: float = YIELD_S,
     ) -> None:
         self.identity = identity
+        self._yield_s = yield_s
         self.version = version
         self._send = send
         self._handle = handle
@@ -145,7 +147,7 @@ class RpcConnection:
         pending = self._pending
         if pending is None or pending.priority == URGENT or pending.answer.done():
             return
-        soon, until = asyncio.get_running_loop().time() + _YIELD_S, pending.timeout.when()
+        soon, until = asyncio.get_running_loop().time() + self._yield_s, pending.timeout.when()
         if not pending.timeout.expired() and until is not None and until > soon:
             pending.timeout.reschedule(soon)
 

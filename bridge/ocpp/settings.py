@@ -59,6 +59,9 @@ class OcppSettings(BaseModel):
     read_back_s: float | None = Field(
         default=15.0, gt=0, description="Wait before an accepted limit is read back; unset never asks (OCP-06)"
     )
+    profile_report_s: float = Field(
+        default=30.0, gt=0, description="Wait for the last part of a 2.0.1 station's report of its profiles"
+    )
     hold_pending: bool = Field(
         default=False, description="Answer Pending at boot until the charger's configuration was read, then Accepted"
     )

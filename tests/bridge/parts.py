@@ -414,6 +414,7 @@ class World:
         self.programmes, self.settings = programmes, settings
         self._draws = iter(draws)
         self.supervisor = self._build()
+        _worlds.append(self)
 
     def _resources(self) -> list[Resource]:
         return [
@@ -447,10 +448,15 @@ class World:
 
     async def restart(self) -> None:
         """Kill the bridge and start another one on the same database: nothing in memory survives."""
-        await self.supervisor.dispatcher.close()
+        await self.close()
         self.store = BridgeStore(self.engine)
         self.supervisor = self._build()
         await self.start()
+
+    async def close(self) -> None:
+        """Give up what is still under way, so that nothing uses the database any more."""
+        await self.supervisor.dispatcher.close()
+        await self.supervisor.escalator.close()
 
     async def round(self) -> None:
         """Let the bridge do all it has to do at this instant."""
@@ -479,13 +485,20 @@ class World:
         return found.state.value, found.reason
 
 
+_worlds: list[World] = []  # those of the running test: what they began ends before their database does
+
+
 @asynccontextmanager
 async def database(path: Path) -> AsyncIterator[AsyncEngine]:
+    """Open a migrated SQLite file; at the end, close the worlds on it, then the file."""
     engine = create_engine(f"sqlite+aiosqlite:///{path / 'bridge.db'}")
     await upgrade(engine, MIGRATIONS, version_table=VERSION_TABLE)
     try:
         yield engine
     finally:
+        for each in [world for world in _worlds if world.engine is engine]:
+            await each.close()
+            _worlds.remove(each)
         await engine.dispose()
 
 

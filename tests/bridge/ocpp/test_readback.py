@@ -252,11 +252,8 @@ async def test_c_5_a_schedule_that_the_meter_contradicts_is_no_longer_believed()
 
 
 @pytest.mark.parametrize("answer", ["none", "refusal", "silence"])
-async def test_a_station_that_lists_nothing_is_limited_by_somebody_unknown(
-    answer: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bridge.ocpp.audit._REPORT_S", 0.05)
-    async with bench(CHARGER) as at, raw(at, "CP-1", "ocpp2.0.1") as charger:
+async def test_a_station_that_lists_nothing_is_limited_by_somebody_unknown(answer: str) -> None:
+    async with bench(CHARGER, profile_report_s=0.05) as at, raw(at, "CP-1", "ocpp2.0.1") as charger:
         reading = await limited(at, charger)
         await composite_of(charger, 6.0)
         frame = await charger.asked("GetChargingProfiles")

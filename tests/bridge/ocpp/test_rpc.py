@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from bridge.ocpp.deadline import Deadline
 from bridge.ocpp.frames import ErrorCode, Version
 from bridge.ocpp.metrics import OcppMetrics
-from bridge.ocpp.rpc import Answer, CallFailed, CallTimeout, ConnectionGone, Refused, RpcConnection
+from bridge.ocpp.rpc import YIELD_S, Answer, CallFailed, CallTimeout, ConnectionGone, Refused, RpcConnection
 from bridge.ocpp.schemas import OutboundInvalid
 from bridge.ocpp.turns import NORMAL, URGENT, Turns
 from runtime.clock import FakeClock
@@ -26,7 +26,9 @@ PATIENCE_S = 5.0
 class Peer:
     """The other end, by hand: what was sent comes out of a queue."""
 
-    def __init__(self, version: Version = Version.V16, deadline_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, version: Version = Version.V16, deadline_s: float = PATIENCE_S, yield_s: float = YIELD_S
+    ) -> None:
         self.sent: asyncio.Queue[list[Any]] = asyncio.Queue()
         self.registry = CollectorRegistry()
         self.broken = False
@@ -44,6 +46,7 @@ class Peer:
             metrics=OcppMetrics(self.registry),
             new_id=lambda: f"c-{next(ids)}",
             deadline=self.deadline,
+            yield_s=yield_s,
         )
 
     async def _send(self, text: str) -> None:
@@ -198,11 +201,8 @@ async def test_ocp_09_each_answer_counts_towards_the_deadline() -> None:
         assert other.deadline.seconds == 10.0
 
 
-async def test_a_limit_does_not_wait_out_housekeeping_that_a_charger_is_slow_to_answer(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("bridge.ocpp.rpc._YIELD_S", 0.01)
-    async with peer() as other:
+async def test_a_limit_does_not_wait_out_housekeeping_that_a_charger_is_slow_to_answer() -> None:
+    async with peer(yield_s=0.01) as other:
         slow = asyncio.create_task(other.rpc.call("TriggerMessage", {"requestedMessage": "Heartbeat"}))
         await other.next()
         urgent = asyncio.create_task(other.rpc.call(*CLEAR, priority=URGENT))
