@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bridge.resources import Resource, select
 from openadr.errors import NotRegistered
 from openadr.model import Availability, EiTarget, OptType
-from ven.client import VenStatus
+from ven.contact import VenStatus
 from ven.model import StoredEvent
 from ven.state import Beside
 

@@ -7,7 +7,6 @@ delays its own part and nothing else; each exchange has one reference id in the 
 import asyncio
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -20,6 +19,7 @@ from openadr.model import Availability, Event, OptType, ReportInterval
 from runtime.clock import Clock, Draw, new_id
 from runtime.logs import bound_reference, get_logger
 from ven import opts, registration, reports
+from ven.contact import Contact, VenStatus
 from ven.metrics import VenMetrics
 from ven.model import (
     Action,
@@ -44,28 +44,9 @@ from ven.transport import Answer, ExchangeFailed, HttpTransport, Transport
 
 MAX_WAIT_S = 30.0  # waits are cut to this, so that a step of the wall clock is noticed
 FAULT_PAUSE_S = 5.0  # after a fault of our own (database away): long enough not to spin
-SILENT_POLLS = 3.0  # poll intervals without contact before the VEN counts as unwell
 
 T = TypeVar("T")
 log = get_logger(__name__)
-
-
-class Unwell(Exception):
-    """The VEN is not registered, or the VTN has been silent for too long; the text says which."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VenStatus:
-    """How the VEN stands with its VTN. ``clock_offset_s`` is the VTN's clock less ours, to about a second."""
-
-    registered: bool
-    withdrawn: bool
-    ven_id: str | None
-    vtn_id: str | None
-    last_contact: datetime | None
-    clock_offset_s: float | None
-    outbox_depth: int
-    last_failure: str | None
 
 
 class VenClient:
@@ -105,15 +86,12 @@ class VenClient:
             seal=self.seal,
         )
         self._metrics = VenMetrics(registry or CollectorRegistry())
+        self._contact = Contact(settings, self._metrics)
         self._rules = _rules(settings, assess, capabilities, draw, make_id)
         self._session = Session(self._rules)
         self._turn = asyncio.Lock()
         self._woken = asyncio.Event()
         self._resync = False
-        self._last_contact: datetime | None = None
-        self._last_failure: str | None = None
-        self._clock_offset_s: float | None = None
-        self._clock_warned = False
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -170,8 +148,7 @@ class VenClient:
         finally:
             self._turn.release()
         name = f"oadr{type(message).__name__}"
-        self._last_contact, self._last_failure = now, None
-        self._metrics.contact(name, now, None)
+        self._contact.heard(name, now)
         log.info("pushed", message=name, code=_code(answers[-1]))
         self.wake()  # what it makes us owe
         return answers[-1]
@@ -262,45 +239,21 @@ class VenClient:
     @property
     def status(self) -> VenStatus:
         """How the VEN stands now."""
-        state = self._store.snapshot
-        held = state.registration
-        return VenStatus(
-            registered=held is not None,
-            withdrawn=state.withdrawn_at is not None,
-            ven_id=None if held is None else held.ven_id,
-            vtn_id=None if held is None else held.vtn_id,
-            last_contact=self._last_contact,
-            clock_offset_s=self._clock_offset_s,
-            outbox_depth=len(state.outbox),
-            last_failure=self._last_failure,
-        )
+        return self._contact.status(self._store.snapshot)
 
     @property
     def last_contact(self) -> datetime | None:
         """When the VTN was last heard since the start, ``None`` if it was not."""
-        return self._last_contact
+        return self._contact.last
 
     @property
     def patience_s(self) -> float:
         """How long a VTN that is well may be silent, s: a few poll intervals."""
-        held, push = self._store.snapshot.registration, self._settings.push
-        poll_s = self._settings.poll_s if held is None else held.poll_s or self._settings.poll_s
-        if held is not None and held.push_address is not None and push is not None:
-            poll_s = push.resync_s
-        return SILENT_POLLS * max(poll_s, self._settings.timeout_s)
+        return self._contact.patience_s(self._store.snapshot)
 
     async def health(self) -> None:
         """Return if registered and in contact; raises ``Unwell``."""
-        held, offset_s = self._store.snapshot.registration, self._clock_offset_s
-        if self._store.snapshot.withdrawn_at is not None:
-            return  # that is how the operator wants it
-        if held is None:
-            raise Unwell(f"not registered with the VTN{f': {self._last_failure}' if self._last_failure else ''}")
-        silence_s = self.patience_s
-        if self._last_contact is None or (self._clock.now() - self._last_contact).total_seconds() > silence_s:
-            raise Unwell(f"no contact with the VTN for {silence_s:.0f} s: {self._last_failure or 'nothing was sent'}")
-        if offset_s is not None and abs(offset_s) > self._settings.clock_degraded_s:
-            raise Unwell(f"the VTN's clock differs from ours by {offset_s:+.0f} s")
+        self._contact.check(self._store.snapshot, self._clock.now())
 
     # --- one turn -----------------------------------------------------------------------------------------------------
 
@@ -323,37 +276,18 @@ class VenClient:
             try:
                 answer = await self._transport.exchange(send.service, send.message)
             except ExchangeFailed as failed:
-                self._failed(name, failed)
+                self._contact.failed(name, failed)
                 failure = failed.failure
                 await self._transact(lambda state: self._session.failed(state, send, failure, self._clock.now()))
                 return
             self._answered(name, send, answer)
             await self._transact(lambda state: self._session.answered(state, send, answer.message, self._clock.now()))
 
-    def _failed(self, name: str, failed: ExchangeFailed) -> None:
-        self._metrics.failures.labels(failure=failed.failure.value).inc()
-        self._last_failure = str(failed)
-        log.warning("exchange failed", message=name, failure=failed.failure.value, detail=failed.detail)
-
     def _answered(self, name: str, send: Send, answer: Answer) -> None:
-        now = self._clock.now()
-        self._last_contact, self._last_failure = now, None
-        if answer.vtn_time is not None:
-            self._clock_offset_s = round((answer.vtn_time - now).total_seconds(), 1)
-            self._check_clock(self._clock_offset_s)
-        self._metrics.contact(name, now, self._clock_offset_s)
+        self._contact.heard(name, self._clock.now(), answer.vtn_time)
         quiet = send.purpose is Purpose.POLL and _code(answer.message) == 200
         reply = "empty" if answer.message is None else f"oadr{type(answer.message).__name__}"
         (log.debug if quiet else log.info)("exchange", message=name, answer=reply, code=_code(answer.message))
-
-    def _check_clock(self, offset_s: float) -> None:
-        """Warn once when the two clocks have parted, and say when they agree again."""
-        apart = abs(offset_s) > self._settings.clock_warn_s
-        if apart and not self._clock_warned:
-            log.warning("the VTN's clock differs from ours", offset_s=offset_s)
-        elif self._clock_warned and not apart:
-            log.info("the VTN's clock agrees with ours again", offset_s=offset_s)
-        self._clock_warned = apart
 
     async def _gather(self, gather: Gather) -> None:
         with bound_reference():

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from bridge.api.bodies import PREFIX, Body
 from runtime.http import Problem, json_response
-from ven.client import VenStatus
+from ven.contact import VenStatus
 
 
 class Ven(Protocol):

@@ -49,7 +49,7 @@ from openadr.model import (
 from openadr.times import Duration
 from runtime.clock import FakeClock
 from runtime.database import create_engine, upgrade
-from ven.client import VenStatus
+from ven.contact import VenStatus
 from ven.model import StoredEvent
 from ven.state import Beside
 

@@ -38,7 +38,8 @@ from tests.databases import open_engine
 from tests.ven.conftest import Pki
 from tests.ven.fake_vtn import FakeVtn
 from tests.ven.support import T0, VEN_ID, VTN_ID, distribute, event, opt_in, report_request, usage_capability
-from ven.client import Unwell, VenClient
+from ven.client import VenClient
+from ven.contact import Unwell
 from ven.settings import VenSettings
 from ven.state import VenStore
 
