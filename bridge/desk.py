@@ -21,6 +21,7 @@ from openadr.model import Availability, OptReason, OptType
 from openadr.times import Duration, whole_second
 from runtime.clock import new_id
 from runtime.logs import get_logger
+from ven.opts import ScheduleOpt
 from ven.state import Beside
 
 log = get_logger(__name__)
@@ -31,17 +32,7 @@ AHEAD = (SCHEDULE, SUSPENSION)
 class ScheduleSink(Protocol):
     """Where opt schedules go: the VEN's durable outbox."""
 
-    async def opt_schedule(
-        self,
-        *,
-        windows: tuple[Availability, ...],
-        resource_ids: tuple[str, ...],
-        opt_type: OptType,
-        reason: str,
-        market_context: str | None,
-        now: datetime,
-        beside: Beside[str],
-    ) -> str:
+    async def opt_schedule(self, asked: ScheduleOpt, now: datetime, beside: Beside[str]) -> str:
         """Put an oadrCreateOpt with a schedule into the outbox, ``beside`` with it; return its optID."""
         ...
 
@@ -207,15 +198,13 @@ class OverrideDesk:
             await self._store.write_in(connection, Changes(overrides=(_told(each, opt_id),)))
 
         reason = OptReason.NOT_PARTICIPATING if each.source == SUSPENSION else OptReason.X_SCHEDULE
-        opt_id = await self._sink.opt_schedule(
+        asked = ScheduleOpt(
             windows=(Availability(dtstart=start, duration=length),),
             resource_ids=(each.resource_id,),
             opt_type=OptType.OPT_OUT,
             reason=reason.value,
-            market_context=None,
-            now=now,
-            beside=note,
         )
+        opt_id = await self._sink.opt_schedule(asked, now, note)
         return _told(each, opt_id)
 
     def next_edge(self, resource_id: str, now: datetime) -> datetime | None:

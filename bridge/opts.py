@@ -7,7 +7,6 @@ oadrCreatedEvent has said so.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -19,6 +18,7 @@ from bridge.verify import SETTLED, OutcomeState
 from openadr.errors import InvalidId, NotRegistered
 from openadr.model import OptReason, OptType
 from runtime.logs import get_logger
+from ven.opts import EventOpt
 from ven.state import Beside
 
 log = get_logger(__name__)
@@ -33,30 +33,9 @@ _OUT: Mapping[OutcomeState, OptReason] = {
 class OptSink(Protocol):
     """Where opts go: the VEN's durable outbox."""
 
-    async def opt(
-        self,
-        *,
-        event_id: str,
-        modification_number: int,
-        resource_ids: tuple[str, ...],
-        opt_type: OptType,
-        reason: str,
-        now: datetime,
-        beside: Beside[str],
-    ) -> str:
+    async def opt(self, asked: EventOpt, now: datetime, beside: Beside[str]) -> str:
         """Put one oadrCreateOpt into the outbox and ``beside`` with it, in one transaction; return its optID."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OptNews:
-    """One oadrCreateOpt to send."""
-
-    event_id: str
-    modification_number: int
-    opt_type: OptType
-    reason: OptReason
-    resource_ids: tuple[str, ...]
 
 
 def wanted(outcome: Outcome) -> tuple[OptType, OptReason] | None:
@@ -68,7 +47,7 @@ def wanted(outcome: Outcome) -> tuple[OptType, OptReason] | None:
     return None
 
 
-def news(outcomes: Iterable[Outcome], told: Mapping[tuple[str, str], OptTold]) -> tuple[OptNews, ...]:
+def news(outcomes: Iterable[Outcome], told: Mapping[tuple[str, str], OptTold]) -> tuple[EventOpt, ...]:
     """Return what has not been told yet, grouped by event and kind; closed outcomes say nothing more."""
     groups: dict[tuple[str, int, OptType, OptReason], list[str]] = {}
     for outcome in outcomes:
@@ -82,7 +61,7 @@ def news(outcomes: Iterable[Outcome], told: Mapping[tuple[str, str], OptTold]) -
             continue
         groups.setdefault((outcome.event_id, outcome.modification_number, *want), []).append(outcome.resource_id)
     return tuple(
-        OptNews(event_id=event, modification_number=number, opt_type=kind, reason=why, resource_ids=tuple(names))
+        EventOpt(event_id=event, modification_number=number, opt_type=kind, reason=why.value, resource_ids=tuple(names))
         for (event, number, kind, why), names in groups.items()
     )
 
@@ -119,7 +98,7 @@ class OptReporter:
                 "opt queued" if rows[0].opt_id else "opt settled",
                 event_id=item.event_id,
                 opt=item.opt_type.value,
-                reason=item.reason.value,
+                reason=item.reason,
                 resources=item.resource_ids,
                 opt_id=rows[0].opt_id,
             )
@@ -136,20 +115,12 @@ class OptReporter:
         self.told = {key: row for key, row in self.told.items() if key[0] in events}
         self._read = events
 
-    async def _tell(self, item: OptNews, now: datetime) -> tuple[OptTold, ...]:
+    async def _tell(self, item: EventOpt, now: datetime) -> tuple[OptTold, ...]:
         async def note(connection: AsyncConnection, opt_id: str) -> None:
             await self._store.write_in(connection, Changes(opts=_rows(item, opt_id, now)))
 
         try:
-            opt_id = await self._sink.opt(
-                event_id=item.event_id,
-                modification_number=item.modification_number,
-                resource_ids=item.resource_ids,
-                opt_type=item.opt_type,
-                reason=item.reason.value,
-                now=now,
-                beside=note,
-            )
+            opt_id = await self._sink.opt(item, now, note)
         except InvalidId as error:  # the VEN has let the event go: nobody is left to be told
             log.info("opt not told", event_id=item.event_id, why=error.description)
             opt_id = ""
@@ -157,13 +128,13 @@ class OptReporter:
         return _rows(item, opt_id, now)
 
 
-def _rows(item: OptNews, opt_id: str, now: datetime) -> tuple[OptTold, ...]:
+def _rows(item: EventOpt, opt_id: str, now: datetime) -> tuple[OptTold, ...]:
     return tuple(
         OptTold(
             event_id=item.event_id,
             resource_id=resource_id,
             opt_type=item.opt_type.value,
-            reason=item.reason.value,
+            reason=item.reason,
             opt_id=opt_id,
             at=now,
         )

@@ -12,11 +12,14 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bridge.desk import ScheduleSink
+from bridge.opts import OptSink
 from bridge.resources import Resource, select
 from openadr.errors import NotRegistered
-from openadr.model import Availability, EiTarget, OptType
+from openadr.model import EiTarget
 from ven.contact import VenStatus
 from ven.model import StoredEvent
+from ven.opts import EventOpt, ScheduleOpt
 from ven.state import Beside
 
 MARK = "/"  # between the name of a VTN and what it names; not part of a name
@@ -34,44 +37,12 @@ class Events(Protocol):
         ...
 
 
-class Sink(Protocol):
+class Sink(OptSink, ScheduleSink, Protocol):
     """The outbox of one VTN."""
 
     @property
     def status(self) -> VenStatus:
         """How the VEN stands there."""
-        ...
-
-    async def opt(
-        self,
-        *,
-        event_id: str,
-        modification_number: int,
-        resource_ids: tuple[str, ...],
-        opt_type: OptType,
-        reason: str,
-        now: datetime,
-        beside: Beside[str],
-    ) -> str:
-        """Owe one oadrCreateOpt about an event."""
-        ...
-
-    async def opt_schedule(
-        self,
-        *,
-        windows: tuple[Availability, ...],
-        resource_ids: tuple[str, ...],
-        opt_type: OptType,
-        reason: str,
-        market_context: str | None,
-        now: datetime,
-        beside: Beside[str],
-    ) -> str:
-        """Owe one oadrCreateOpt with a schedule."""
-        ...
-
-    async def cancel_opt(self, opt_id: str, now: datetime, beside: Beside[str]) -> None:
-        """Owe one oadrCancelOpt."""
         ...
 
 
@@ -125,45 +96,17 @@ class Upstreams:
 
     # -- opts ---------------------------------------------------------------------------------------------------------
 
-    async def opt(
-        self,
-        *,
-        event_id: str,
-        modification_number: int,
-        resource_ids: tuple[str, ...],
-        opt_type: OptType,
-        reason: str,
-        now: datetime,
-        beside: Beside[str],
-    ) -> str:
+    async def opt(self, asked: EventOpt, now: datetime, beside: Beside[str]) -> str:
         """Owe an oadrCreateOpt to the VTN that the event is from."""
-        lane, raw = self._split(event_id)
-        return await lane.sink.opt(
-            event_id=raw,
-            modification_number=modification_number,
-            resource_ids=resource_ids,
-            opt_type=opt_type,
-            reason=reason,
-            now=now,
-            beside=beside,
-        )
+        lane, raw = self._split(asked.event_id)
+        return await lane.sink.opt(replace(asked, event_id=raw), now, beside)
 
-    async def opt_schedule(
-        self,
-        *,
-        windows: tuple[Availability, ...],
-        resource_ids: tuple[str, ...],
-        opt_type: OptType,
-        reason: str,
-        market_context: str | None,
-        now: datetime,
-        beside: Beside[str],
-    ) -> str:
+    async def opt_schedule(self, asked: ScheduleOpt, now: datetime, beside: Beside[str]) -> str:
         """Owe an oadrCreateOpt with a schedule to every VTN of a resource; the lead's and ``beside`` go together, last.
 
         Told again after a crash in between, the others replace what they have. Raises ``NotRegistered`` for the lead.
         """
-        lead = self._lanes[self._leads.get(resource_ids[0], "")]
+        lead = self._lanes[self._leads.get(asked.resource_ids[0], "")]
         if not lead.sink.status.registered:
             raise NotRegistered("not registered: an opt needs a venID (R208)")
         told: list[str] = []
@@ -171,16 +114,8 @@ class Upstreams:
         async def together(connection: AsyncConnection, opt_id: str) -> None:
             await beside(connection, " ".join([*told, lead.named(opt_id)]))
 
-        for lane in [*(each for each in self._also(resource_ids) if each is not lead), lead]:
-            opt_id = await lane.sink.opt_schedule(
-                windows=windows,
-                resource_ids=resource_ids,
-                opt_type=opt_type,
-                reason=reason,
-                market_context=market_context,
-                now=now,
-                beside=together if lane is lead else _nothing,
-            )
+        for lane in [*(each for each in self._also(asked.resource_ids) if each is not lead), lead]:
+            opt_id = await lane.sink.opt_schedule(asked, now, together if lane is lead else _nothing)
             told.append(lane.named(opt_id))
         return " ".join(told)
 

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from openadr.errors import ResponseCode
 from openadr.exchange import Service
 from openadr.messages import Message
-from openadr.model import Availability, Event, OptType, ReportInterval
+from openadr.model import Event, OptType, ReportInterval
 from runtime.clock import Clock, Draw, new_id
 from runtime.logs import bound_reference, get_logger
 from ven import opts, registration, reports
@@ -36,6 +36,7 @@ from ven.model import (
     Step,
     Wait,
 )
+from ven.opts import EventOpt, ScheduleOpt
 from ven.session import Session
 from ven.settings import VenSettings
 from ven.signed import seal_of
@@ -155,65 +156,23 @@ class VenClient:
 
     # --- what the bridge asks -----------------------------------------------------------------------------------------
 
-    async def opt(
-        self,
-        *,
-        event_id: str,
-        modification_number: int,
-        resource_ids: tuple[str, ...],
-        opt_type: OptType,
-        reason: str,
-        now: datetime,
-        beside: Beside[str] | None = None,
-    ) -> str:
+    async def opt(self, asked: EventOpt, now: datetime, beside: Beside[str] | None = None) -> str:
         """Owe an oadrCreateOpt for some resources of an event and return its optID once it is durable.
 
         '' means that the event was sent with ``never`` (R206). ``beside`` is written in the same transaction and is
         given the optID. Raises ``NotRegistered``, ``InvalidId``.
         """
-
-        def owe(state: State) -> tuple[State, str]:
-            return opts.qualify(
-                state,
-                event_id=event_id,
-                modification_number=modification_number,
-                resource_ids=resource_ids,
-                opt_type=opt_type,
-                reason=reason,
-                now=now,
-                new_id=self._new_id,
-            )
-
-        opt_id = await self._store.transact(owe, beside)
+        opt_id = await self._store.transact(
+            lambda state: opts.qualify(state, asked, now=now, new_id=self._new_id), beside
+        )
         self.wake()
         return opt_id
 
-    async def opt_schedule(
-        self,
-        *,
-        windows: tuple[Availability, ...],
-        resource_ids: tuple[str, ...],
-        opt_type: OptType,
-        reason: str,
-        market_context: str | None,
-        now: datetime,
-        beside: Beside[str] | None = None,
-    ) -> str:
+    async def opt_schedule(self, asked: ScheduleOpt, now: datetime, beside: Beside[str] | None = None) -> str:
         """Owe an oadrCreateOpt with a schedule and return its optID once it is durable. Raises ``NotRegistered``."""
-
-        def owe(state: State) -> tuple[State, str]:
-            return opts.schedule(
-                state,
-                windows=windows,
-                resource_ids=resource_ids,
-                opt_type=opt_type,
-                reason=reason,
-                market_context=market_context,
-                now=now,
-                new_id=self._new_id,
-            )
-
-        opt_id = await self._store.transact(owe, beside)
+        opt_id = await self._store.transact(
+            lambda state: opts.schedule(state, asked, now=now, new_id=self._new_id), beside
+        )
         self.wake()
         return opt_id
 

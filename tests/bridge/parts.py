@@ -34,7 +34,6 @@ from bridge.verify import VerifyPolicy
 from openadr.errors import NotRegistered
 from openadr.model import (
     ActivePeriod,
-    Availability,
     EiTarget,
     Event,
     EventDescriptor,
@@ -51,6 +50,7 @@ from runtime.clock import FakeClock
 from runtime.database import create_engine, upgrade
 from ven.contact import VenStatus
 from ven.model import StoredEvent
+from ven.opts import EventOpt, ScheduleOpt
 from ven.state import Beside
 
 T0 = datetime(2026, 3, 2, 14, 0, tzinfo=UTC)
@@ -275,51 +275,30 @@ class Park:
                 )
 
 
-@dataclass(frozen=True)
-class Opt:
-    """One opt as told upstream."""
-
-    event_id: str
-    modification_number: int
-    resource_ids: tuple[str, ...]
-    opt_type: OptType
-    reason: str
-
-
 class Upstream:
     """The VEN as the bridge sees it: events to carry out, and an outbox for opts."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self.stored: dict[str, StoredEvent] = {}
-        self.opts: list[Opt] = []
+        self.opts: list[EventOpt] = []
         self.away = self.unregistered = False
         self.last_contact: datetime | None = None
         self.patience_s = 30.0
-        self.schedules: list[tuple[str, tuple[str, ...], OptType, str, tuple[Availability, ...]]] = []
+        self.schedules: list[tuple[str, ScheduleOpt]] = []
         self.cancelled: list[str] = []
         self.forgotten: list[str] = []
 
     async def events(self) -> tuple[StoredEvent, ...]:
         return tuple(self.stored.values())
 
-    async def opt(
-        self,
-        *,
-        event_id: str,
-        modification_number: int,
-        resource_ids: tuple[str, ...],
-        opt_type: OptType,
-        reason: str,
-        now: datetime,
-        beside: Beside[str],
-    ) -> str:
+    async def opt(self, asked: EventOpt, now: datetime, beside: Beside[str]) -> str:
         if self.away:
             raise ConnectionError("no outbox")
         opt_id = f"opt-{len(self.opts) + 1}"
         async with self._engine.begin() as connection:
             await beside(connection, opt_id)
-        self.opts.append(Opt(event_id, modification_number, resource_ids, opt_type, reason))
+        self.opts.append(asked)
         return opt_id
 
     def send(self, *events: Event, opt_type: OptType = OptType.OPT_IN) -> None:
@@ -331,23 +310,13 @@ class Upstream:
     def cancel(self, event_id: str, now: datetime) -> None:
         self.stored[event_id] = replace(self.stored[event_id], cancelled_at=now)
 
-    async def opt_schedule(
-        self,
-        *,
-        windows: tuple[Availability, ...],
-        resource_ids: tuple[str, ...],
-        opt_type: OptType,
-        reason: str,
-        market_context: str | None,
-        now: datetime,
-        beside: Beside[str],
-    ) -> str:
+    async def opt_schedule(self, asked: ScheduleOpt, now: datetime, beside: Beside[str]) -> str:
         if self.unregistered:
             raise NotRegistered("not registered")
         opt_id = f"opt-s{len(self.schedules) + 1}"
         async with self._engine.begin() as connection:
             await beside(connection, opt_id)
-        self.schedules.append((opt_id, resource_ids, opt_type, reason, windows))
+        self.schedules.append((opt_id, asked))
         return opt_id
 
     async def cancel_opt(self, opt_id: str, now: datetime, beside: Beside[str]) -> None:

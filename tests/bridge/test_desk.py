@@ -12,6 +12,7 @@ from bridge.program import EventClass
 from openadr.model import Availability, OptType
 from openadr.times import Duration
 from tests.bridge.parts import EMERGENCY, QUICK, SimCharger, World, at, event, simple
+from ven.opts import ScheduleOpt
 
 ONCE = replace(QUICK, budget=Budget(per_day=1))
 DAY_S = 86_400
@@ -112,10 +113,12 @@ async def test_ven_06_an_opt_schedule_is_told_ahead_and_keeps_events_away_but_no
     assert world.upstream.schedules == [
         (
             made.opt_id,
-            ("evse-1",),
-            OptType.OPT_OUT,
-            "x-schedule",
-            (Availability(dtstart=at(100), duration=Duration(seconds=300)),),
+            ScheduleOpt(
+                windows=(Availability(dtstart=at(100), duration=Duration(seconds=300)),),
+                resource_ids=("evse-1",),
+                opt_type=OptType.OPT_OUT,
+                reason="x-schedule",
+            ),
         )
     ]
     await world.publish(event(simple((600, 2))))
@@ -147,10 +150,9 @@ async def test_ven_09_a_suspended_resource_is_cleared_then_left_alone_and_its_me
     )
     await world.round()
     assert world.park["CP1"].schedules == {}
-    assert world.upstream.schedules[0][3:] == (
-        "notParticipating",
-        (Availability(dtstart=at(30), duration=Duration()),),
-    )
+    [(_, told)] = world.upstream.schedules
+    assert told.reason == "notParticipating"
+    assert told.windows == (Availability(dtstart=at(30), duration=Duration()),)
     sent = len(world.park["CP1"].sent)
     await world.publish(event(simple((600, 1)), event_id="event-3"))
     await world.step(60)

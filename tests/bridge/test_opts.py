@@ -18,7 +18,7 @@ from runtime.clock import new_id
 from tests.bridge.parts import Upstream, at, event, simple
 from tests.bridge.store.test_contract import OUTCOME
 from ven.model import Registration, State, StoredEvent
-from ven.opts import qualify
+from ven.opts import EventOpt, qualify
 from ven.state import Beside, VenStore
 
 FAILED = replace(OUTCOME, state=OutcomeState.FAILED)
@@ -68,19 +68,9 @@ class Gone:
 
     asked = 0
 
-    async def opt(
-        self,
-        *,
-        event_id: str,
-        modification_number: int,
-        resource_ids: tuple[str, ...],
-        opt_type: OptType,
-        reason: str,
-        now: datetime,
-        beside: Beside[str],
-    ) -> str:
+    async def opt(self, asked: EventOpt, now: datetime, beside: Beside[str]) -> str:
         self.asked += 1
-        raise InvalidId(f"event {event_id} is not known")
+        raise InvalidId(f"event {asked.event_id} is not known")
 
 
 async def test_an_opt_for_an_event_that_is_gone_is_settled_and_not_asked_for_ever(bridge_db: AsyncEngine) -> None:
@@ -113,28 +103,9 @@ class Ven:
     def __init__(self, store: VenStore) -> None:
         self._store = store
 
-    async def opt(
-        self,
-        *,
-        event_id: str,
-        modification_number: int,
-        resource_ids: tuple[str, ...],
-        opt_type: OptType,
-        reason: str,
-        now: datetime,
-        beside: Beside[str],
-    ) -> str:
+    async def opt(self, asked: EventOpt, now: datetime, beside: Beside[str]) -> str:
         def owe(state: State) -> tuple[State, str]:
-            return qualify(
-                state,
-                event_id=event_id,
-                modification_number=modification_number,
-                resource_ids=resource_ids,
-                opt_type=opt_type,
-                reason=reason,
-                now=now,
-                new_id=new_id,
-            )
+            return qualify(state, asked, now=now, new_id=new_id)
 
         return await self._store.transact(owe, beside)
 

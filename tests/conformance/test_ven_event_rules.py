@@ -240,11 +240,13 @@ def qualification(bench: Bench, *resource_ids: str) -> CreateOpt:
     bench.empty_poll()
     bench.state, opt_id = opts.qualify(
         bench.state,
-        event_id="evt-1",
-        modification_number=0,
-        resource_ids=resource_ids,
-        opt_type=OptType.OPT_OUT,
-        reason="overrideStatus",
+        opts.EventOpt(
+            event_id="evt-1",
+            modification_number=0,
+            resource_ids=resource_ids,
+            opt_type=OptType.OPT_OUT,
+            reason="overrideStatus",
+        ),
         now=bench.now,
         new_id=bench.rules.new_id,
     )

@@ -40,6 +40,7 @@ from tests.ven.fake_vtn import FakeVtn
 from tests.ven.support import T0, VEN_ID, VTN_ID, distribute, event, opt_in, report_request, usage_capability
 from ven.client import VenClient
 from ven.contact import Unwell
+from ven.opts import EventOpt
 from ven.settings import VenSettings
 from ven.state import VenStore
 
@@ -308,12 +309,14 @@ async def test_an_opt_is_durable_at_once_and_delivered_without_waiting_for_the_p
 
 async def opt(client: VenClient) -> str:
     return await client.opt(
-        event_id="evt-1",
-        modification_number=0,
-        resource_ids=("charger-1",),
-        opt_type=OptType.OPT_OUT,
-        reason="overrideStatus",
-        now=T0,
+        EventOpt(
+            event_id="evt-1",
+            modification_number=0,
+            resource_ids=("charger-1",),
+            opt_type=OptType.OPT_OUT,
+            reason="overrideStatus",
+        ),
+        T0,
     )
 
 

@@ -17,11 +17,13 @@ from ven import opts, outbox
 def qualify(bench: Bench, event_id: str = "evt-1") -> str:
     bench.state, opt_id = opts.qualify(
         bench.state,
-        event_id=event_id,
-        modification_number=2,
-        resource_ids=("charger-1", "charger-2"),
-        opt_type=OptType.OPT_OUT,
-        reason="overrideStatus",
+        opts.EventOpt(
+            event_id=event_id,
+            modification_number=2,
+            resource_ids=("charger-1", "charger-2"),
+            opt_type=OptType.OPT_OUT,
+            reason="overrideStatus",
+        ),
         now=bench.now,
         new_id=bench.rules.new_id,
     )
@@ -73,11 +75,13 @@ WINDOW = Availability(dtstart=datetime(2026, 3, 2, 20, tzinfo=UTC), duration=Dur
 def schedule(bench: Bench, *windows: Availability, context: str | None = None) -> str:
     bench.state, opt_id = opts.schedule(
         bench.state,
-        windows=windows,
-        resource_ids=("charger-1",),
-        opt_type=OptType.OPT_OUT,
-        reason="x-schedule",
-        market_context=context,
+        opts.ScheduleOpt(
+            windows=windows,
+            resource_ids=("charger-1",),
+            opt_type=OptType.OPT_OUT,
+            reason="x-schedule",
+            market_context=context,
+        ),
         now=bench.now,
         new_id=bench.rules.new_id,
     )

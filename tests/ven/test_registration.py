@@ -238,11 +238,13 @@ def test_re_registration_may_be_asked_for_on_any_service_and_what_was_owed_follo
 def qualify(bench: Bench) -> tuple[State, str]:
     return opts.qualify(
         bench.state,
-        event_id="evt-1",
-        modification_number=0,
-        resource_ids=("charger-1",),
-        opt_type=OptType.OPT_OUT,
-        reason="overrideStatus",
+        opts.EventOpt(
+            event_id="evt-1",
+            modification_number=0,
+            resource_ids=("charger-1",),
+            opt_type=OptType.OPT_OUT,
+            reason="overrideStatus",
+        ),
         now=bench.now,
         new_id=bench.rules.new_id,
     )

@@ -340,11 +340,13 @@ async def test_a_kill_around_an_opt_neither_loses_nor_doubles_it(journey: Journe
         lambda state: Step(
             state=opts.qualify(
                 state,
-                event_id="evt-1",
-                modification_number=0,
-                resource_ids=("charger-1",),
-                opt_type=OptType.OPT_OUT,
-                reason="overrideStatus",
+                opts.EventOpt(
+                    event_id="evt-1",
+                    modification_number=0,
+                    resource_ids=("charger-1",),
+                    opt_type=OptType.OPT_OUT,
+                    reason="overrideStatus",
+                ),
                 now=T0,
                 new_id=journey.bench.rules.new_id,
             )[0]
