@@ -1,8 +1,9 @@
 /* Changing an event: a form of what may still change, and one PUT that names the version it is about.
    Rule: what others changed meanwhile is not overwritten; the VTN refuses (409), and that is said. */
 
-import { ApiError, put, vtnNow } from "./api.js";
+import { put, vtnNow } from "./api.js";
 import { body, check, fresh, refusals, rows } from "./changed.js";
+import { Dialog } from "./dialog.js";
 import { h } from "./dom.js";
 import { badge, phase, shortSignal } from "./events.js";
 import { fields, picker } from "./form.js";
@@ -10,76 +11,43 @@ import * as f from "./format.js";
 
 const SHOWN = 100; // intervals of a signal drawn
 
-export class Change {
-  #detail = null;
+export class Change extends Dialog {
   #form = null;
   #errors = {};
-  #sending = false;
-  #redraw;
-  #done;
-  #refused;
-
-  constructor(redraw, done, refused) {
-    this.#redraw = redraw;
-    this.#done = done;
-    this.#refused = refused;
-  }
 
   open(detail) {
-    this.#detail = detail;
+    this.subject = detail;
     this.#form = fresh(detail, vtnNow());
     this.#errors = {};
-    this.#redraw("change-title");
-  }
-
-  #close() {
-    if (this.#sending) return;
-    this.#detail = null;
-    this.#redraw("change");
+    this.redraw("change-title");
   }
 
   #set(name, value) {
     this.#form[name] = value;
-    this.#redraw();
+    this.redraw();
   }
 
-  async #send() {
-    if (this.#sending) return;
+  #send() {
     this.#errors = check(this.#form);
-    if (Object.keys(this.#errors).length) return this.#redraw(`fault-${Object.keys(this.#errors)[0]}`);
-    this.#sending = true;
-    this.#redraw();
-    try {
-      const path = `/events/${encodeURIComponent(this.#detail.eventID)}`;
-      const event = await put(path, body(this.#form, this.#detail, vtnNow()), this.#form.key);
-      this.#detail = null;
-      this.#done(event);
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      this.#errors = refusals(error);
-      if (error.status !== 0 && error.status < 500) this.#form.key = crypto.randomUUID();
-      if (error.status === 401) {
-        this.#detail = null;
-        this.#refused(error);
-      }
-    } finally {
-      this.#sending = false;
-      const first = Object.keys(this.#errors).find((name) => name);
-      this.#redraw(this.#detail ? (first ? `fault-${first}` : "change-title") : undefined);
-    }
+    const first = () => Object.keys(this.#errors).find((name) => name);
+    if (first()) return this.redraw(`fault-${first()}`);
+    const path = `/events/${encodeURIComponent(this.subject.eventID)}`;
+    this.send(
+      () => put(path, body(this.#form, this.subject, vtnNow()), this.#form.key),
+      (error) => {
+        this.#errors = refusals(error);
+        if (error.status !== 0 && error.status < 500) this.#form.key = crypto.randomUUID();
+      },
+      () => (first() ? `fault-${first()}` : "change-title"),
+    );
   }
 
   /** The dialog, null while closed. */
   view(data) {
-    const detail = this.#detail;
+    const detail = this.subject;
     if (!detail) return null;
-    const cancelled = (event) => {
-      event.preventDefault();
-      this.#close();
-    };
-    return h(
-      "dialog",
-      { key: "change", class: "wide", "aria-labelledby": "change-title", on: { cancel: cancelled } },
+    return this.frame(
+      { key: "change", title: "change-title", back: "change", wide: true },
       h("h2", { id: "change-title", tabindex: "-1" }, "Change this event"),
       h("p", {}, h("strong", {}, shortSignal(detail.signals[0])), `, ${phase(detail, vtnNow())}`),
       h("p", { class: "dim" }, h("code", {}, detail.eventID), ` version ${detail.modificationNumber}`),
@@ -109,21 +77,12 @@ export class Change {
       set: (name, value) => this.#set(name, value),
       toggle: (target) => {
         if (!form.chosen.delete(target)) form.chosen.add(target);
-        this.#redraw();
+        this.redraw();
       },
     };
-    return h(
-      "form",
-      {
-        novalidate: true,
-        on: {
-          submit: (event) => {
-            event.preventDefault();
-            this.#send();
-          },
-        },
-      },
-      fieldset("values", "Values", this.#detail.signals.map((signal) => this.#values(signal))),
+    return this.form(
+      () => this.#send(),
+      fieldset("values", "Values", this.subject.signals.map((signal) => this.#values(signal))),
       h(
         "div",
         { class: "columns" },
@@ -157,25 +116,22 @@ export class Change {
       fieldset("targets", "Targets", picker(form, data, act)),
       group("comment", "Comment", input("comment")),
       group("reason", "Reason of the change", input("reason", { maxlength: 4000 })),
-      h(
-        "div",
-        { class: "buttons" },
-        h("button", { type: "button", on: { click: () => this.#close() } }, "Leave it as it is"),
-        h(
-          "button",
-          { type: "submit", id: "change-confirm", class: "primary", disabled: this.#sending },
-          this.#sending ? "Changing…" : "Change the event",
-        ),
-      ),
+      this.buttons({
+        back: "change",
+        keep: "Leave it as it is",
+        id: "change-confirm",
+        confirm: "Change the event",
+        busy: "Changing…",
+      }),
     );
   }
 
   #values(signal) {
-    const start = f.at(this.#detail.dtstart);
+    const start = f.at(this.subject.dtstart);
     const now = vtnNow();
     const typed = (name) => (event) => {
       this.#form.values[name] = event.target.value;
-      this.#redraw();
+      this.redraw();
     };
     const row = (each) =>
       h(
@@ -203,7 +159,7 @@ export class Change {
           each.state === "running" && [badge("active"), " a new value applies from now on"],
         ),
       );
-    const all = rows(this.#detail, signal, now);
+    const all = rows(this.subject, signal, now);
     return h(
       "div",
       { key: signal.signalID, class: "scroll low" },

@@ -1,7 +1,8 @@
 /* Market contexts: what is laid down for each, and a form that lays it down.
    Rule: what is not said allows everything; the VTN judges, and its refusal is shown at the field. */
 
-import { ApiError, call } from "./api.js";
+import { call } from "./api.js";
+import { Dialog } from "./dialog.js";
 import { h } from "./dom.js";
 import { instant } from "./events.js";
 import { fields } from "./form.js";
@@ -44,70 +45,41 @@ const body = (form) => ({
   ...(form.opts && { opts: form.opts }),
 });
 
-export class Programmes {
-  #form = null;
+export class Programmes extends Dialog {
   #errors = {};
-  #sending = false;
-  #redraw;
-  #done;
-  #refused;
-
-  constructor(redraw, done, refused) {
-    this.#redraw = redraw;
-    this.#done = done;
-    this.#refused = refused;
-  }
 
   /** Open the form for a programme, or for a new one (null). */
   open(programme) {
-    this.#form = fresh(programme);
+    this.subject = fresh(programme);
     this.#errors = {};
-    this.#redraw("programme-title");
+    this.redraw("programme-title");
   }
 
-  #close() {
-    if (this.#sending) return;
-    this.#form = null;
-    this.#redraw("programme-new");
-  }
-
-  async #send(method) {
-    if (this.#sending) return;
-    const form = this.#form;
-    this.#sending = true;
-    this.#redraw();
-    try {
-      const query = `?marketContext=${encodeURIComponent(form.marketContext)}`;
-      if (method === "DELETE") await call("DELETE", PATH + query);
-      else await call(method, PATH, body(form), form.key);
-      this.#form = null;
-      this.#done();
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      form.key = crypto.randomUUID();
-      this.#errors = {};
-      for (const each of error.problem.errors ?? [{ field: error.problem.field, reason: error.message }]) {
-        const name = (each.field ?? "").split(".")[0];
-        (this.#errors[name in form ? name : ""] ??= []).push(each.reason);
-      }
-      if (error.status === 401) {
-        this.#form = null;
-        this.#refused(error);
-      }
-    } finally {
-      this.#sending = false;
-      this.#redraw(this.#form ? "programme-title" : undefined);
-    }
+  #send(method) {
+    const form = this.subject;
+    const query = `?marketContext=${encodeURIComponent(form.marketContext)}`;
+    this.send(
+      () => (method === "DELETE" ? call("DELETE", PATH + query) : call(method, PATH, body(form), form.key)),
+      (error) => {
+        form.key = crypto.randomUUID();
+        this.#errors = {};
+        for (const each of error.problem.errors ?? [{ field: error.problem.field, reason: error.message }]) {
+          const name = (each.field ?? "").split(".")[0];
+          (this.#errors[name in form ? name : ""] ??= []).push(each.reason);
+        }
+      },
+      () => "programme-title",
+    );
   }
 
   /** The dialog, null while closed. */
   view() {
-    const form = this.#form;
+    const form = this.subject;
     if (!form) return null;
     const { fault, group, fieldset, faults } = fields(this.#errors);
     const set = (name) => (event) => {
       form[name] = event.target.value;
-      this.#redraw();
+      this.redraw();
     };
     const input = (name, label, hint, more = {}) =>
       group(
@@ -134,25 +106,14 @@ export class Programmes {
     const kinds = KINDS.map((kind) =>
       box(form.targets.has(kind), kind, () => {
         if (!form.targets.delete(kind)) form.targets.add(kind);
-        this.#redraw();
+        this.redraw();
       }),
     );
     const answers = ["", "always", "never"].map((each) =>
       h("option", { key: each, value: each }, each || "always, unless said"),
     );
-    return h(
-      "dialog",
-      {
-        key: "programme",
-        class: "wide",
-        "aria-labelledby": "programme-title",
-        on: {
-          cancel: (event) => {
-            event.preventDefault();
-            this.#close();
-          },
-        },
-      },
+    return this.frame(
+      { key: "programme", title: "programme-title", back: "programme-new", wide: true },
       h(
         "h2",
         { id: "programme-title", tabindex: "-1" },
@@ -160,17 +121,8 @@ export class Programmes {
       ),
       h("p", { class: "dim" }, "What is left empty allows everything. Events that are out already stay as they are."),
       h("ul", { class: "faults", role: "alert" }, (this.#errors[""] ?? []).map((text) => h("li", {}, text))),
-      h(
-        "form",
-        {
-          novalidate: true,
-          on: {
-            submit: (event) => {
-              event.preventDefault();
-              this.#send(form.known ? "PUT" : "POST");
-            },
-          },
-        },
+      this.form(
+        () => this.#send(form.known ? "PUT" : "POST"),
         input("marketContext", "Market context", "the URI of the programme", { disabled: form.known }),
         input("name", "Name", ""),
         input("signals", "Signals", "SIMPLE level, ELECTRICITY_PRICE"),
@@ -197,20 +149,13 @@ export class Programmes {
         ),
         box(form.testEventsOnly, "Test events only", (event) => {
           form.testEventsOnly = event.target.checked;
-          this.#redraw();
+          this.redraw();
         }),
         faults("opts"),
-        h(
-          "div",
-          { class: "buttons" },
+        this.buttons(
+          { back: "programme-new", keep: "Close", id: "programme-save", confirm: "Save", busy: "Saving…" },
           form.known &&
             h("button", { type: "button", class: "danger", on: { click: () => this.#send("DELETE") } }, "Forget it"),
-          h("button", { type: "button", on: { click: () => this.#close() } }, "Close"),
-          h(
-            "button",
-            { type: "submit", id: "programme-save", class: "primary", disabled: this.#sending },
-            this.#sending ? "Saving…" : "Save",
-          ),
         ),
       ),
     );

@@ -1,7 +1,8 @@
 /* What an operator does to a VEN or a candidate: what will happen, in words, and a button that says so.
    Rule: nothing is sent before the second click; one key for each dialog opened. */
 
-import { ApiError, call } from "./api.js";
+import { call } from "./api.js";
+import { Dialog } from "./dialog.js";
 import { h } from "./dom.js";
 
 const ven = (subject, what) => `/vens/${encodeURIComponent(subject.venID)}/${what}`;
@@ -61,36 +62,19 @@ const ACTS = {
   },
 };
 
-export class VenDialog {
+export class VenDialog extends Dialog {
   #what = null;
-  #subject = null;
   #key = "";
   #given = {};
   #faults = [];
-  #sending = false;
-  #redraw;
-  #done;
-  #refused;
-
-  constructor(redraw, done, refused) {
-    this.#redraw = redraw;
-    this.#done = done;
-    this.#refused = refused;
-  }
 
   open(what, subject) {
     this.#what = ACTS[what];
-    this.#subject = subject;
+    this.subject = subject;
     this.#key = crypto.randomUUID();
     this.#given = this.#what.start?.(subject) ?? {};
     this.#faults = [];
-    this.#redraw(this.#what.fields.length ? `act-${this.#what.fields[0][0]}` : "act-confirm");
-  }
-
-  #close() {
-    if (this.#sending) return;
-    this.#what = null;
-    this.#redraw();
+    this.redraw(this.#what.fields.length ? `act-${this.#what.fields[0][0]}` : "act-confirm");
   }
 
   #take(name, event) {
@@ -109,62 +93,32 @@ export class VenDialog {
     return body;
   }
 
-  async #send() {
-    if (this.#sending) return;
+  #send() {
     const missing = this.#what.fields.find(([name, , needed]) => needed && !(this.#given[name] ?? "").trim());
     if (missing) {
       this.#faults = [`${missing[1]} is needed`];
-      return this.#redraw(`act-${missing[0]}`);
+      return this.redraw(`act-${missing[0]}`);
     }
-    this.#sending = true;
-    this.#redraw();
-    try {
-      await call("POST", this.#what.path(this.#subject), this.#body(), this.#key);
-      this.#what = null;
-      this.#done();
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-      this.#faults = [error.message, error.problem.reference].filter(Boolean);
-      this.#key = crypto.randomUUID();
-      if (error.status === 401) {
-        this.#what = null;
-        this.#refused(error);
-      }
-    } finally {
-      this.#sending = false;
-      this.#redraw();
-    }
+    this.send(
+      () => call("POST", this.#what.path(this.subject), this.#body(), this.#key),
+      (error) => {
+        this.#faults = [error.message, error.problem.reference].filter(Boolean);
+        this.#key = crypto.randomUUID();
+      },
+      () => undefined,
+    );
   }
 
   view() {
+    if (!this.isOpen) return null;
     const what = this.#what;
-    if (!what) return null;
-    return h(
-      "dialog",
-      {
-        key: "ven-act",
-        "aria-labelledby": "act-title",
-        on: {
-          cancel: (e) => {
-            e.preventDefault();
-            this.#close();
-          },
-        },
-      },
-      h("h2", { id: "act-title" }, what.title(this.#subject)),
+    return this.frame(
+      { key: "ven-act", title: "act-title" },
+      h("h2", { id: "act-title" }, what.title(this.subject)),
       h("p", {}, what.text),
-      h("p", { class: "dim" }, h("code", {}, this.#subject.fingerprint)),
-      h(
-        "form",
-        {
-          novalidate: true,
-          on: {
-            submit: (e) => {
-              e.preventDefault();
-              this.#send();
-            },
-          },
-        },
+      h("p", { class: "dim" }, h("code", {}, this.subject.fingerprint)),
+      this.form(
+        () => this.#send(),
         what.fields.map(([name, label]) =>
           h(
             "div",
@@ -179,21 +133,13 @@ export class VenDialog {
           ),
         ),
         this.#faults.length > 0 && h("p", { class: "fault", role: "alert", id: "act-fault" }, this.#faults.join("; ")),
-        h(
-          "div",
-          { class: "buttons" },
-          h("button", { type: "button", on: { click: () => this.#close() } }, "Back"),
-          h(
-            "button",
-            {
-              type: "submit",
-              id: "act-confirm",
-              class: what.danger ? "danger filled" : "primary",
-              disabled: this.#sending,
-            },
-            this.#sending ? "Sending…" : what.confirm,
-          ),
-        ),
+        this.buttons({
+          keep: "Back",
+          id: "act-confirm",
+          confirm: what.confirm,
+          busy: "Sending…",
+          danger: what.danger,
+        }),
       ),
     );
   }
