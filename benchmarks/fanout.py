@@ -1,4 +1,6 @@
-"""``fanout_1000_profiles``: one event to 1,000 chargers at once: SetChargingProfile until the last answer.
+"""``fanout_1000_profiles`` and ``fanout_1000_limits``: one event to 1,000 chargers at once, until the last answer.
+
+In the first all get the same limits, in the second each its own.
 
 Ours is the central system as the bridge runs it, from the limit schedule on; the peer is a plain loop on the ``ocpp``
 library over ``websockets``, with validation as the library comes. Both serve the same chargers, which are one process
@@ -68,9 +70,9 @@ async def part(core: int, *argv: str) -> AsyncIterator[Part]:
         await process.wait()
 
 
-async def _cost(kind: str, chargers: int) -> float:
+async def _cost(kind: str, chargers: int, *each: str) -> float:
     """Return the CPU of the server for each charger, in microseconds."""
-    async with part(0, kind, str(chargers)) as server, part(1, "chargers") as fleet:
+    async with part(0, kind, str(chargers), *each) as server, part(1, "chargers") as fleet:
         port = (await server.line())["port"]
         await fleet.line()
         await fleet.ask({"port": port, "from": 0, "to": FIRST})
@@ -97,6 +99,12 @@ async def _run(quick: bool) -> list[tuple[float, float]]:
     return [(await _cost("ours", CHARGERS), await _cost("peer", CHARGERS)) for _ in range(1 if quick else 5)]
 
 
+async def _run_each(quick: bool) -> list[tuple[float, float]]:
+    pairs = 1 if quick else 5
+    return [(await _cost("ours", CHARGERS, "each"), await _cost("peer", CHARGERS, "each")) for _ in range(pairs)]
+
+
 BENCHMARKS = (
     Benchmark(name="fanout_1000_profiles", unit="us CPU a charger", peer="ocpp 2.1.0 on websockets, loop", run=_run),
+    Benchmark(name="fanout_1000_limits", unit="us CPU a charger", peer="ocpp 2.1.0 on websockets, loop", run=_run_each),
 )

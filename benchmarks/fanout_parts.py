@@ -1,4 +1,6 @@
-"""The processes of ``fanout_1000_profiles``: ``python -m benchmarks.fanout_parts ours|peer|inline N`` or ``chargers``.
+"""The processes of the fan-outs: ``python -m benchmarks.fanout_parts ours|peer|inline N [each]`` or ``chargers``.
+
+``each``: every charger gets limits of its own; without it all get the same.
 
 Each prints a line of JSON when it is up and one for each line that it reads on standard input.
 """
@@ -23,12 +25,12 @@ from websockets.typing import Subprotocol
 from benchmarks.fanout import PERIODS
 from bridge.ocpp.central import CentralSystem
 from bridge.ocpp.settings import ChargerConfig, OcppSettings
-from bridge.target import CommandOutcome, LimitPeriod, LimitSchedule, MeterReading
+from bridge.target import CarNeeds, CommandOutcome, LimitPeriod, LimitSchedule, MeterReading
 from runtime import lifecycle, logs
 from runtime.clock import SystemClock
 
 STEP_S = 900
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 AT_ONCE = 50
 OCPP16 = Subprotocol("ocpp1.6")
 ANSWERS: dict[str, Any] = {
@@ -36,6 +38,12 @@ ANSWERS: dict[str, Any] = {
     "ChangeConfiguration": {"status": "Accepted"},
     "SetChargingProfile": {"status": "Accepted"},
 }
+METER = {"connectorId": 1}
+SAMPLES = [
+    {"value": "12345.6", "measurand": "Energy.Active.Import.Register", "unit": "Wh"},
+    {"value": "11040", "measurand": "Power.Active.Import", "unit": "W"},
+    *({"value": "16.0", "measurand": "Current.Import", "phase": f"L{i}", "unit": "A"} for i in (1, 2, 3)),
+]
 BOOT = {"chargePointVendor": "Bench", "chargePointModel": "One"}
 
 
@@ -69,13 +77,19 @@ class Listener:
     def transaction(self, identity: str, started: bool, now: datetime) -> None: ...
 
     def driver_action(self, identity: str, kind: str, now: datetime) -> None: ...
+    def needs(self, identity: str, needs: CarNeeds, now: datetime) -> None: ...
 
 
-async def ours(count: int) -> int:
+def limits_a(number: int, each: bool) -> list[float]:
+    """Return the limits (A) of one charger's periods, with one decimal."""
+    return [6.0 + i + (number % 10 / 10 if each else 0.0) + (number // 10 % 8 if each else 0) for i in range(PERIODS)]
+
+
+async def ours(count: int, each: bool) -> int:
     """Our central system, in a process as the bridge's is."""
     logs.configure("INFO", True)
     listener = Listener()
-    settings = OcppSettings(port=0, security_profile=0, allow_insecure=True)
+    settings = OcppSettings(port=0, security_profile=0, allow_insecure=True, probe=False)
     names = [f"CP-{number}" for number in range(count)]
     central = CentralSystem(
         settings=settings,
@@ -93,18 +107,25 @@ async def ours(count: int) -> int:
             return {"there": listener.there}
         start = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=60)
         end = start + timedelta(seconds=STEP_S * PERIODS)
-        schedule = LimitSchedule(
-            schedule_id=1,
-            start=start,
-            end=end,
-            expires=end + timedelta(seconds=60),
-            periods=tuple(LimitPeriod(start_s=STEP_S * i, limit_a=6.0 + i) for i in range(PERIODS)),
-            source="bench",
-            reason="bench",
-        )
+        schedules = [
+            LimitSchedule(
+                schedule_id=1,
+                start=start,
+                end=end,
+                expires=end + timedelta(seconds=60),
+                periods=tuple(
+                    LimitPeriod(start_s=STEP_S * i, limit_a=limit_a) for i, limit_a in enumerate(limits_a(number, each))
+                ),
+                source="bench",
+                reason="bench",
+            )
+            for number in range(count if each else 1)
+        ]
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        results = await asyncio.gather(*(central.set_limit(name, schedule) for name in names))
+        results = await asyncio.gather(
+            *(central.set_limit(name, schedules[number if each else 0]) for number, name in enumerate(names))
+        )
         accepted = sum(result.outcome is CommandOutcome.ACCEPTED for result in results)
         return {"seconds": loop.time() - begun, "accepted": accepted}
 
@@ -120,7 +141,7 @@ class Point(ChargePoint):  # type: ignore[misc]
         return call_result.BootNotification(current_time=datetime.now(UTC).isoformat(), interval=300, status="Accepted")
 
 
-async def peer(count: int) -> None:
+async def peer(count: int, each: bool) -> None:
     """A plain central system on the ``ocpp`` library."""
     points: list[Point] = []
 
@@ -142,23 +163,31 @@ async def peer(count: int) -> None:
             return {"there": len(points)}
         start = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=60)
         end = start + timedelta(seconds=STEP_S * PERIODS)
-        profile = {
-            "charging_profile_id": 1,
-            "charging_profile_purpose": "TxDefaultProfile",
-            "charging_profile_kind": "Absolute",
-            "valid_from": start.isoformat(),
-            "valid_to": end.isoformat(),
-            "stack_level": 1,
-            "charging_schedule": {
-                "start_schedule": start.isoformat(),
-                "duration": STEP_S * PERIODS,
-                "charging_rate_unit": "A",
-                "charging_schedule_period": [{"start_period": STEP_S * i, "limit": 6.0 + i} for i in range(PERIODS)],
-            },
-        }
+        profiles = [
+            {
+                "charging_profile_id": 1,
+                "charging_profile_purpose": "TxDefaultProfile",
+                "charging_profile_kind": "Absolute",
+                "valid_from": start.isoformat(),
+                "valid_to": end.isoformat(),
+                "stack_level": 1,
+                "charging_schedule": {
+                    "start_schedule": start.isoformat(),
+                    "duration": STEP_S * PERIODS,
+                    "charging_rate_unit": "A",
+                    "charging_schedule_period": [
+                        {"start_period": STEP_S * i, "limit": round(limit_a, 1)}
+                        for i, limit_a in enumerate(limits_a(number, each))
+                    ],
+                },
+            }
+            for number in range(count if each else 1)
+        ]
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        results = await asyncio.gather(*(one(point, profile) for point in points))
+        results = await asyncio.gather(
+            *(one(point, profiles[number if each else 0]) for number, point in enumerate(points))
+        )
         return {"seconds": loop.time() - begun, "accepted": sum(results)}
 
     await lines(answer)
@@ -167,6 +196,7 @@ async def peer(count: int) -> None:
 async def chargers() -> None:
     """All chargers: they boot and say yes to everything."""
     held: list[asyncio.Task[None]] = []
+    sockets: list[ws_client.ClientConnection] = []
 
     async def one(port: int, number: int) -> None:
         url = f"ws://127.0.0.1:{port}/ocpp/CP-{number}"
@@ -181,8 +211,23 @@ async def chargers() -> None:
                     await socket.send(json.dumps([3, frame[1], ANSWERS[frame[2]]]))
 
         held.append(asyncio.create_task(live()))
+        sockets.append(socket)
+
+    async def meter(seconds: float, per_s: int) -> int:
+        """Send meter values, so many a second over all chargers in turn."""
+        loop = asyncio.get_running_loop()
+        begun, sent = loop.time(), 0
+        while (since := loop.time() - begun) < seconds:
+            while sent < since * per_s:
+                values = METER | {"meterValue": [{"timestamp": datetime.now(UTC).isoformat(), "sampledValue": SAMPLES}]}
+                await sockets[sent % len(sockets)].send(json.dumps([2, f"m{sent}", "MeterValues", values]))
+                sent += 1
+            await asyncio.sleep(0.01)
+        return sent
 
     async def answer(word: Any) -> Any:
+        if "meter" in word:
+            return {"sent": await meter(word["meter"], word["per_s"])}
         numbers = range(word["from"], word["to"])
         async with asyncio.timeout(PATIENCE_S):
             for first in range(0, len(numbers), AT_ONCE):
@@ -196,15 +241,15 @@ async def chargers() -> None:
 def main() -> None:
     """Be the part that the command line names."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 8192), hard), hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(max(soft, 16384), hard), hard))
     match sys.argv[1:]:
-        case ["ours", count]:
-            lifecycle.run_process(lambda: ours(int(count)))
-        case ["peer", count]:
-            asyncio.run(peer(int(count)))
-        case ["inline", count]:
+        case ["ours", count, *each]:
+            lifecycle.run_process(lambda: ours(int(count), bool(each)))
+        case ["peer", count, *each]:
+            asyncio.run(peer(int(count), bool(each)))
+        case ["inline", count, *each]:
             ocpp.messages.ASYNC_VALIDATION = False
-            asyncio.run(peer(int(count)))
+            asyncio.run(peer(int(count), bool(each)))
         case _:
             asyncio.run(chargers())
 

@@ -14,12 +14,13 @@ import uvloop
 from pydantic import ValidationError
 
 from bridge.app import build, check, version
+from bridge.ocpp.quirks import QuirkError
 from bridge.program import ProgrammeError
 from bridge.program import schema as programme_schema
 from bridge.programmes import load as load_programmes
 from bridge.settings import BridgeSettings, read_settings
 from openadr.tls import TlsError, client_context
-from runtime import logs
+from runtime import collector, logs
 from runtime.clock import SystemClock, system_draw
 from runtime.database import DatabaseError, create_engine
 from runtime.lifecycle import run, run_process
@@ -49,7 +50,7 @@ def _read(path: Path) -> BridgeSettings:
     try:
         settings = read_settings(path)
         check(settings, path.resolve().parent)
-    except (SettingsError, ProgrammeError, TlsError) as error:
+    except (SettingsError, ProgrammeError, QuirkError, TlsError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(CONFIG_FAULT) from None
     return settings
@@ -59,6 +60,7 @@ async def _serve(settings: BridgeSettings, base: Path) -> int:
     engine = create_engine(settings.database.url)
     try:
         bridge = await build(settings, engine=engine, clock=SystemClock(), draw=system_draw, base=base)
+        collector.settle()
         return await run(bridge.parts())
     except DatabaseError as error:
         typer.echo(str(error), err=True)
@@ -80,7 +82,9 @@ def serve(config: Config) -> None:
 def check_config(config: Annotated[Path, typer.Argument(help="The settings file (TOML).")]) -> None:
     """Check a settings file and everything it names; start nothing."""
     settings = _read(config)
-    typer.echo(f"{config}: fine; {len(settings.chargers)} chargers, {len(settings.programme.files)} programmes")
+    devices = f", {len(settings.cta_devices)} CTA-2045 devices" if settings.cta_devices else ""
+    programmes = len(settings.programme.files)
+    typer.echo(f"{config}: fine; {len(settings.chargers)} chargers{devices}, {programmes} programmes")
 
 
 @app.command("schema")
@@ -174,6 +178,80 @@ def cta_probe(
         tls = None if ca is None else client_context(ca=ca, cert_chain=None)
         logs.configure("error", json=False)
         found = uvloop.run(probe(port, typer.echo, clock=SystemClock(), draw=system_draw, tls=tls))
+    except (ValueError, TlsError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(CONFIG_FAULT) from None
+    raise typer.Exit(0 if found else 1)
+
+
+@app.command("self-test")
+def self_test(
+    charger: Annotated[str, typer.Argument(help="Charge point identity.")],
+    config: Config,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the evidence.")] = Path(),
+    url: Annotated[str | None, typer.Option("--url", help="The bridge's API, if not as in the settings.")] = None,
+    ca: Annotated[Path | None, typer.Option("--ca", help="CA of the API's certificate (PEM).")] = None,
+) -> None:
+    """Have the running bridge test one charger: half its load, none, and back by meter; write the signed evidence."""
+    from bridge.selftest_cli import NoAnswer
+    from bridge.selftest_cli import self_test as run_self_test
+
+    settings = _read(config)
+    api = settings.api
+    scheme = "http" if api.cert is None else "https"
+    try:
+        passed = asyncio.run(
+            run_self_test(
+                url=url or f"{scheme}://{api.host}:{api.port}",
+                token=api.token.get_secret_value(),
+                charger=charger,
+                folder=out,
+                tell=typer.echo,
+                tls=None if ca is None else client_context(ca=ca, cert_chain=None),
+            )
+        )
+    except (NoAnswer, TlsError, OSError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    raise typer.Exit(0 if passed else 1)
+
+
+@app.command("check-quirks")
+def check_quirks(files: Annotated[list[Path], typer.Argument(help="Quirk files (TOML).")]) -> None:
+    """Check quirk files and say what they mean."""
+    from bridge.ocpp.quirks import parse, said
+
+    for path in files:
+        try:
+            rows = parse(path.read_text(encoding="utf-8"), str(path))
+        except (QuirkError, OSError) as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(CONFIG_FAULT) from None
+        for row in rows:
+            typer.echo(f"{row.vendor} {row.model} {row.firmware} {row.protocol}: {said(row)}")
+
+
+@app.command("quirks-schema")
+def write_quirks_schema() -> None:
+    """Write the JSON Schema of a quirk file to standard output."""
+    from bridge.ocpp.quirks import schema as quirks_schema
+
+    sys.stdout.write(quirks_schema())
+
+
+@app.command("cta-measure")
+def cta_measure(
+    port: Annotated[str, typer.Argument(help="/dev/..., tcp://127.0.0.1:port or tls://host:port.")],
+    settle: Annotated[float, typer.Option(help="Seconds between a command and its measurement.")] = 60.0,
+    ca: Annotated[Path | None, typer.Option("--ca", help="CA of a serial server behind TLS (PEM).")] = None,
+) -> None:
+    """Shed the CTA-2045 device on a port, measure what is left, print its [cta.models] entry. Exit code 1: none."""
+    from bridge.cta2045.measure import measure
+
+    try:
+        tls = None if ca is None else client_context(ca=ca, cert_chain=None)
+        logs.configure("error", json=False)
+        found = uvloop.run(measure(port, typer.echo, clock=SystemClock(), draw=system_draw, settle_s=settle, tls=tls))
     except (ValueError, TlsError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(CONFIG_FAULT) from None

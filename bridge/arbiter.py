@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from bridge.authority import Authority
 from bridge.plan import Cap
 
 EVERY_EVENT = "*"  # stands in an override's ``event_ids`` for whatever comes: opt schedules and suspensions
@@ -30,6 +31,8 @@ class Source(StrEnum):
 
 
 SUSPENSION = "suspension"  # source of an override by which an operator takes a resource out of service (VEN-09)
+CUSTOMER = "customer"  # source of an override pressed at the device itself: a fact, for the time that it lasts (CTA-09)
+BOOST = "boost"  # source of an override by which a driver charges at once until the car leaves (ARB-18)
 SCHEDULE = "schedule"  # source of an override that is an opt schedule told ahead (VEN-06)
 
 _SO, _CSO, _EMS, _OTHER = "SO", "CSO", "EMS", "other"
@@ -43,6 +46,17 @@ CATEGORY = {
     Source.DEFAULT: _CSO,
 }
 """The limiter as OCPP's ChargingLimitSource names it (ARB-09)."""
+
+AUTHORITY = {
+    Source.SAFETY: Authority.CUSTOMER,
+    Source.SITE: Authority.CUSTOMER,
+    Source.GROUP: Authority.CONTRACT,
+    Source.DSO: Authority.EMERGENCY,
+    Source.USER: Authority.CUSTOMER,
+    Source.CALENDAR: Authority.CUSTOMER,
+    Source.DEFAULT: Authority.CUSTOMER,
+}
+"""On what basis a limit that is no event's holds (ARB-12): what people set for their own installation is theirs."""
 
 _OVERRIDABLE = frozenset({Source.CALENDAR})  # table 4.1: price and calendar yes, protection no
 
@@ -85,6 +99,9 @@ class StandingCap:
     cap_id: str = ""
     start: datetime | None = None
     end: datetime | None = None
+    owner: str = ""  # who answers for it, where somebody is named (ARB-20)
+    optional: bool = False  # the user's schedule, not the user's limit: a boost takes it out
+    yields_to: frozenset[str] = frozenset()  # contexts of the programmes that go before it, by agreement (ARB-19)
 
     def contains(self, now: datetime) -> bool:
         """True while the cap is in force."""
@@ -109,6 +126,8 @@ class Effective:
     losers: tuple[str, ...] = ()
     urgent: bool = False  # an emergency's or a protection's: never held back by dwell or write limits (ARB-04)
     category: str = _OTHER  # SO, CSO, EMS or other, as OCPP names a limiter
+    authority: str = ""  # contract, emergency or customer (ARB-12)
+    owner: str = ""  # who answers for it, where somebody is named (ARB-20)
 
     @property
     def standing(self) -> bool:
@@ -143,11 +162,15 @@ def overridden_by(cap: Cap, overrides: Iterable[Override], at: datetime) -> Over
     return None
 
 
-def _standing_out(cap: StandingCap, overrides: Iterable[Override], at: datetime) -> bool:
+def _standing_out(cap: StandingCap, caps: Sequence[Cap], overrides: Iterable[Override], at: datetime) -> bool:
     """True if the standing cap does not count at ``at``."""
     if not cap.contains(at):
         return True
+    if cap.yields_to and any(each.context in cap.yields_to and each.contains(at) for each in caps):
+        return True  # ARB-19: by agreement this programme's events go before the user's own schedule
     for override in overrides:
+        if override.source == BOOST and (cap.optional or cap.overridable) and override.covers(cap.cap_id, at):
+            return True
         if not override.covers(cap.cap_id, at):
             continue
         if override.source == SUSPENSION or (cap.overridable and cap.cap_id in override.event_ids):
@@ -180,6 +203,8 @@ def _event_bid(cap: Cap, limit_a: float, at: datetime) -> _Bid:
             event_id=cap.event_id,
             urgent=cap.emergency,
             category=_SO if cap.emergency else _OTHER,
+            authority=cap.authority.value,
+            owner=cap.issuer,
         ),
     )
 
@@ -197,6 +222,8 @@ def _standing_bid(cap: StandingCap, at: datetime) -> _Bid:
             reason=cap.reason,
             urgent=cap.source in _URGENT,
             category=CATEGORY[cap.source],
+            authority=AUTHORITY[cap.source].value,
+            owner=cap.owner,
         ),
     )
 
@@ -208,16 +235,31 @@ def _at(
     at: datetime,
     end: datetime | None,
 ) -> Effective:
+    bids = _bids(caps, overrides, standing, at)
+    if not bids:
+        return Effective(start=at, end=end, limit_a=None, source="none", reason="no limit")
+    return replace(bids[0].winner, end=end, losers=tuple(bid.name for bid in bids[1:]))
+
+
+def _bids(
+    caps: Sequence[Cap], overrides: Sequence[Override], standing: Sequence[StandingCap], at: datetime
+) -> list[_Bid]:
+    """Return every cap in force at ``at``, the one that wins first."""
     bids = [
         _event_bid(cap, cap.limit_a, at)
         for cap in caps
         if cap.limit_a is not None and cap.contains(at) and overridden_by(cap, overrides, at) is None
     ]
-    bids += [_standing_bid(cap, at) for cap in standing if not _standing_out(cap, overrides, at)]
-    if not bids:
-        return Effective(start=at, end=end, limit_a=None, source="none", reason="no limit")
+    bids += [_standing_bid(cap, at) for cap in standing if not _standing_out(cap, caps, overrides, at)]
     bids.sort(key=lambda bid: bid.order)
-    return replace(bids[0].winner, end=end, losers=tuple(bid.name for bid in bids[1:]))
+    return bids
+
+
+def in_force(
+    caps: Sequence[Cap], overrides: Sequence[Override], standing: Sequence[StandingCap], now: datetime
+) -> tuple[Effective, ...]:
+    """Return everybody who limits the resource at ``now``, the one that wins first (ARB-20)."""
+    return tuple(bid.winner for bid in _bids(caps, overrides, standing, now))
 
 
 def timeline(

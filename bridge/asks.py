@@ -67,6 +67,7 @@ class Ask:
     target_share: float | None = None
     gain_wh: float | None = None
     note: str = ""
+    step: int | None = None  # of a step signal: 0 is its mildest reduction, 1 and more are stronger
 
     @property
     def stored(self) -> bool:
@@ -76,10 +77,15 @@ class Ask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """What a store holds now and when full, Wh. It is measured or absent, never invented (TEL-10)."""
+    """What a store holds now and when full, Wh. It is measured or absent, never invented (TEL-10).
+
+    ``at`` is when it was measured, ``session`` names the charging session: another car has another content.
+    """
 
     content_wh: float
     full_wh: float
+    at: datetime | None = None
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,16 +200,26 @@ def _dynamic(ask: Ask, resource: Resource, terms: Terms, reference: Reference | 
     return _result(exact_w / (resource.phases * resource.voltage), words, ask, resource, terms)
 
 
+def target_wh(ask: Ask, content: Content) -> float:
+    """Return the stored energy that is asked for, Wh."""
+    if ask.target_share is not None:
+        return ask.target_share * content.full_wh
+    return content.content_wh + (ask.gain_wh or 0.0) if ask.target_wh is None else ask.target_wh
+
+
+def missing_wh(ask: Ask, content: Content) -> float:
+    """Return what is still to be charged, Wh: never more than there is room for."""
+    return max(0.0, min(target_wh(ask, content), content.full_wh) - content.content_wh)
+
+
 def _stored(ask: Ask, resource: Resource, terms: Terms, reference: Reference | None, length_s: float | None) -> Limit:
     """Return the mean power that brings the store to its target in time: 0 once it is there."""
     content = None if reference is None else reference.content
     if content is None or not length_s:
         words = "no limit until the content is taken at the start" if length_s else "no end to reach a content by"
         return Limit(amperes=None, words=words, effect=Effect.NORMAL)
-    target = content.content_wh + (ask.gain_wh or 0.0) if ask.target_wh is None else ask.target_wh
-    if ask.target_share is not None:
-        target = ask.target_share * content.full_wh
-    missing = max(0.0, min(target, content.full_wh) - content.content_wh)
+    target = target_wh(ask, content)
+    missing = missing_wh(ask, content)
     mean_w = missing * 3600.0 / length_s
     words = f"{missing / 1000:.6g} kWh to reach {target / 1000:.6g} kWh in {length_s:g} s = {watts(mean_w)}"
     return _result(mean_w / (resource.phases * resource.voltage), words, ask, resource, terms)

@@ -6,10 +6,10 @@ unknown state of charge), each with optOut and the reason (R48, R112, VEN-11). I
 takes part; what single resources do is told by oadrCreateOpt.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from bridge.plan import NONE_MEASURED, refusal
+from bridge.plan import NONE_MEASURED, about_content, refusal
 from bridge.program import Programmes
 from bridge.resources import Resource, in_class, select
 from openadr.errors import DeploymentError, OadrError, ResponseCode, TargetMismatch
@@ -40,6 +40,10 @@ class Assessor:
         """Take over programmes that were read anew."""
         self._programmes = programmes
 
+    def enrol(self, resources: Mapping[str, Resource]) -> None:
+        """Take over what has changed at the resources: agreements (ARB-19)."""
+        self._resources = tuple(resources.get(each.resource_id, each) for each in self._resources)
+
     def __call__(self, event: Event, now: datetime) -> Assessment:
         """Return the decision on ``event``."""
         try:
@@ -48,7 +52,8 @@ class Assessor:
             targeted = self._targeted(event)
         except OadrError as error:
             return Assessment(response_code=error.code, opt_type=OptType.OPT_OUT, description=error.description)
-        refusals = [refusal(event, programme, resource, self._measured()) for resource in targeted]
+        measured = self._measured() if about_content(event) else NONE_MEASURED
+        refusals = [refusal(event, programme, resource, measured) for resource in targeted]
         told = [each for each in refusals if each is not None]
         if len(told) == len(refusals):
             worst = max(told, key=lambda each: each.code)

@@ -6,7 +6,7 @@ shell notes every change of an effective limit (ARB-09) and writes the rows when
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -14,6 +14,7 @@ from bridge.arbiter import Effective
 from bridge.batches import batches
 from bridge.plan import ResourcePlan
 from bridge.resources import Resource
+from bridge.stacking import Claim, counted_kw
 from bridge.store import Attribution, BridgeStore, Changes, LimitNote, Outcome, PowerMean
 
 _SAME_A = 0.05  # limits have one decimal: closer than half of it is equal
@@ -171,8 +172,12 @@ class Attributor:
         plans: Mapping[str, tuple[ResourcePlan, ...]],
         flush: Callable[[], Awaitable[None]],
         now: datetime,
+        claims: Callable[[str, datetime, datetime], Iterable[Claim]] = lambda _name, _start, _end: (),
     ) -> int:
-        """Write the rows of the interval that is over, if one is; return how many."""
+        """Write the rows of the interval that is over, if one is; return how many.
+
+        ``claims`` tells what events claim of a resource in a stretch of time, each kW once (ARB-14).
+        """
         if self._window is None:
             self._window = interval_of(now, self._interval_s)
         if now < self._window[1]:
@@ -186,7 +191,7 @@ class Attributor:
         rows = 0
         for some in batches(outcomes):
             found = [self._row(each, planned, means.get(each.charger), window) for each in some]
-            written = tuple(row for row in found if row is not None)
+            written = tuple(_counted(row, claims) for row in found if row is not None)
             await self._store.write(Changes(attributions=written))
             rows += len(written)
         self._window = (window[1], interval_of(window[1], self._interval_s)[1])
@@ -208,6 +213,12 @@ class Attributor:
             None if mean is None else mean.power_w,
             window,
         )
+
+
+def _counted(row: Attribution, claims: Callable[[str, datetime, datetime], Iterable[Claim]]) -> Attribution:
+    """Return the row with what of its request counts for this event alone."""
+    found = claims(row.resource_id, row.start, row.end)
+    return replace(row, counted_kw=counted_kw(found, row.event_id, row.start, row.end))
 
 
 def _since(notes: Sequence[LimitNote], start: datetime) -> list[LimitNote]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bridge.asks import Effect
+from bridge.authority import Authority
 from bridge.program import EventClass
 from openadr.model import Event
 
@@ -68,6 +69,13 @@ class Cap:
     event_class: EventClass = EventClass.RELIABILITY
     group_kw: float | None = None  # limit in kW of all resources of the event together; the share is allocated later
     effect: Effect = Effect.CONSTRAIN
+    two_step: bool = False  # an override must be confirmed (ARB-06)
+    context: str = ""  # normalised market context of the programme
+    authority: Authority = Authority.CONTRACT
+    issuer: str = ""  # who stands behind the programme
+    at_grid: bool = False  # a limit at the site's connection: its own supply comes on top (MAP-11)
+    step: int | None = None  # of a step signal: 0 is its mildest reduction
+    energy_wh: float | None = None  # of a wish for more load: what it is to store
 
     def contains(self, now: datetime) -> bool:
         """True while the cap is in force."""

@@ -5,19 +5,24 @@ an intent is on disk before its command leaves.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bridge.agenda import Agenda
-from bridge.arbiter import Effective, Override, StandingCap
+from bridge.arbiter import Effective, Override, Source, StandingCap
 from bridge.attribution import Attributor
+from bridge.contents import ContentBook
 from bridge.desk import OverrideDesk
 from bridge.dispatch import Dispatcher, Need, Step
 from bridge.escalate import Escalator
 from bridge.fleet import Fleet
+from bridge.gridbook import GridBook
 from bridge.groups import Facts
 from bridge.ledger import Ledger
 from bridge.metrics import BridgeMetrics
+from bridge.modes import Slot, Wish
+from bridge.needs import DriverNeed
 from bridge.opts import OptReporter
 from bridge.outcomes import Scene
 from bridge.plan import Cap
@@ -26,25 +31,38 @@ from bridge.presence import PresenceBook
 from bridge.program import Programmes
 from bridge.resources import Resource
 from bridge.schedule import desired, lasting_s
+from bridge.service import NOTHING_PROMISED
 from bridge.sharing import Sharer
 from bridge.spread import places
 from bridge.standing import StandingBook
-from bridge.store import BridgeStore, Changes, Installed
+from bridge.store import Agreement, BridgeStore, Changes, Installed
 from bridge.supervision import AlwaysHeard, Link, Supervision, Upstream
 from bridge.target import LimitTarget
+from bridge.verify import VerifyPolicy
 from runtime.clock import Clock, Draw
 
+_WIRES = frozenset({Source.SAFETY, Source.SITE, Source.GROUP})  # limits of what carries the current: they never wait
+_GUARDED = frozenset({"event", "none"})  # what the frequency guard looks at: events, and what ends with them
 BACKSTOP_S = 60.0  # whoever has a limit or an event is looked at this often, whatever else was foreseen
 
 
 class _Others:
     """The arbiter's other parties, as the planner asks for them."""
 
-    def __init__(self, book: StandingBook, sharer: Sharer) -> None:
-        self._book, self._sharer = book, sharer
+    def __init__(
+        self,
+        book: StandingBook,
+        sharer: Sharer,
+        grid: GridBook,
+        wishes: Callable[[str], tuple[StandingCap, ...]],
+    ) -> None:
+        self._book, self._sharer, self._grid, self._wishes = book, sharer, grid, wishes
+
+    def at_grid(self, cap: Cap) -> tuple[Cap, ...]:
+        return self._grid.at_grid(cap)
 
     def caps(self, resource_id: str) -> tuple[StandingCap, ...]:
-        return self._book.of(resource_id)
+        return (*self._book.of(resource_id), *self._wishes(resource_id))
 
     def shares(self, resource_id: str) -> tuple[StandingCap, ...]:
         return self._sharer.caps(resource_id)
@@ -72,8 +90,10 @@ class Core:
         metrics: BridgeMetrics,
         settings: Supervision | None = None,
         link: Link | None = None,
+        contents: ContentBook | None = None,
     ) -> None:
         self.settings = settings or Supervision()
+        self.contents = contents or ContentBook(resources=resources, fleet=fleet, store=store, clock=clock)
         self._link = link or AlwaysHeard()
         self._target, self._store, self._clock, self._metrics = target, store, clock, metrics
         self.book = StandingBook(
@@ -84,6 +104,7 @@ class Core:
             store=store,
         )
         self.sharer = Sharer(store)
+        self.grid = GridBook(resources, fleet)
         self.planner = Planner(
             resources=resources,
             programmes=programmes,
@@ -91,8 +112,11 @@ class Core:
             store=store,
             draw=draw,
             ven_id=ven_id,
-            others=_Others(self.book, self.sharer),
+            others=_Others(self.book, self.sharer, self.grid, self._wished),
             outages=self._link.outages,
+            contents=self.contents,
+            session_of=self.contents.session_of,
+            promises={each.resource_id: each.promise for each in resources if each.promise != NOTHING_PROMISED},
         )
         self.resources = self.planner.resources
         self._resource_of = {each.charger: each.resource_id for each in resources}
@@ -109,6 +133,7 @@ class Core:
             patience=self.settings.patience,
             calm=self.settings.calm,
             wake=self._answered,
+            guard=self.settings.guard,
         )
         self.desk = OverrideDesk(store=store, sink=opts, budget=self.settings.budget, plans=self.planner.plans)
         self.reporter = OptReporter(opts, store)
@@ -124,8 +149,24 @@ class Core:
         self._asked: dict[str, datetime] = {}  # chargers whose override waits for its command to leave
         self._stale, self._all = True, True
         self._fault = ""  # the text of the last round's fault: its trace is logged once
-        self._reported = self._tidied = -1
+        self.frequency: tuple[float, datetime] | None = None  # Hz as an operator's instrument told it, and when
+        self.timetable: dict[str, tuple[StandingCap, ...]] = {}  # limits by the calendar, by resourceID
+        self.agreements: dict[str, Agreement] = {}  # that nobody has withdrawn, by id
+        self.forecasts: dict[str, tuple[Slot, ...]] = {}  # by kind
+        self._as_configured: dict[str, Resource] = dict(self.resources)
+        self._windows: dict[str, tuple[tuple[datetime, int | None], ...]] = {}
+        self._enrolment: Callable[[Mapping[str, Resource]], None] = lambda _resources: None
+        self._boosted: dict[str, datetime | None] = {}  # resources that boost: since when their car has charged
+        self._agreed_at: datetime | None = None
+        self._activated_at: datetime | None = None  # when programmes were read anew
+        self._modes_at = self._roll_at = clock.now()
+        self.modes: dict[str, Wish] = {}  # charging modes, by resourceID
+        self.paused: dict[str, tuple[StandingCap, ...]] = {}  # pauses of charging modes, by resourceID
+        self._tidied = -1
         self._followed = 0
+        self.needs: dict[str, DriverNeed] = {}  # by resourceID
+        self.plugged: dict[str, dict[str, datetime]] = {}  # by charger: session and when it began
+        self._needs_at = clock.now()
         self._group_edge: datetime | None = None
         self._refresh_at = self._flush_at = self._seen_at = clock.now()
         self._lock = asyncio.Lock()
@@ -134,6 +175,10 @@ class Core:
     def overrides(self) -> tuple[Override, ...]:
         """Overrides in force or to come, opt schedules and suspensions included."""
         return self.desk.all
+
+    def _wished(self, resource_id: str) -> tuple[StandingCap, ...]:
+        """Return what the calendar and the charging mode ask for at a resource."""
+        return (*self.timetable.get(resource_id, ()), *self.paused.get(resource_id, ()))
 
     def wake(self) -> None:
         """Ask for a reconciliation soon."""
@@ -174,8 +219,9 @@ class Core:
         """True while an override is in force at the resource."""
         return self.desk.in_force(resource_id, now)
 
-    def _present(self, resource: Resource, now: datetime) -> tuple[bool, bool]:
-        return self.fleet.get(resource.charger).connected, self.overridden(resource.resource_id, now)
+    def _present(self, resource: Resource, now: datetime) -> tuple[bool, bool, bool, int | None]:
+        charger = self.fleet.get(resource.charger)
+        return charger.connected, self.overridden(resource.resource_id, now), charger.session, charger.level
 
     def _need(self, resource: Resource, now: datetime) -> Need:
         line = self.planner.line(resource.resource_id, now)
@@ -186,9 +232,30 @@ class Core:
             lasting_s=lasting_s(limited, self.settings.horizon) if limited and limited[-1].end is None else None,
             again=resource.charger in self._again,
             urgent=line[0].urgent or self.desk.in_force(resource.resource_id, now),
+            loosen_from=self._activation(place, now),
+            hz=self._hz(resource, now),
+            guarded=line[0].source in _GUARDED and not self.desk.in_force(resource.resource_id, now),
             deadband_a=self.settings.calm.deadband_kw / per_a,
-            rejoin_until=self.fleet.rejoin_until(resource.charger, place * self.settings.calm.rejoin_s, now),
+            rejoin_until=None
+            if line[0].source in _WIRES
+            else self.fleet.rejoin_until(resource.charger, place * self.settings.calm.rejoin_s, now),
         )
+
+    def _activation(self, place: float, now: datetime) -> datetime | None:
+        """Return when a charger may be loosened after programmes were read anew, ``None`` for at any time (RND-12)."""
+        if self._activated_at is None:
+            return None
+        own = self._activated_at + timedelta(seconds=place * self.settings.calm.rejoin_s)
+        return own if now < own else None
+
+    def _hz(self, resource: Resource, now: datetime) -> float | None:
+        """Return the frequency at a resource by its own meter, else as told; ``None`` without a fresh reading."""
+        oldest = now - timedelta(seconds=self.settings.guard.fresh_s)
+        reading = self.fleet.get(resource.charger).reading
+        if reading is not None and reading.frequency_hz is not None and reading.at >= oldest:
+            return reading.frequency_hz
+        told = self.frequency
+        return told[0] if told is not None and told[1] >= oldest else None
 
     def _steps(self, names: Iterable[str], now: datetime) -> list[Step]:
         steps = []
@@ -218,9 +285,17 @@ class Core:
             installed=self.dispatcher.installed.get(resource.charger),
             effective=self.effective(resource.resource_id, now),
             overrides=self.desk.of(resource_id),
-            policy=self.settings.policy,
+            policy=self._policy(resource),
             now=now,
+            held=self.dispatcher.held(resource.charger),
         )
+
+    def _policy(self, resource: Resource) -> VerifyPolicy:
+        """Return how proof is taken there: a device that delays by itself has so much longer to settle (RND-05)."""
+        policy = self.settings.policy
+        if not resource.own_delay_s:
+            return policy
+        return replace(policy, settle_s=policy.settle_s + resource.own_delay_s)
 
     def _appoint(self, name: str, now: datetime) -> None:
         """Say when the resource must be looked at again though nothing happens to it."""
@@ -230,12 +305,13 @@ class Core:
         line = self.planner.line(name, now)
         if not plans and row is None and len(line) == 1 and line[0].limit_a is None:
             return
-        policy, lead = self.settings.policy, timedelta(seconds=self.settings.horizon.lead_s)
+        policy, lead = self._policy(resource), timedelta(seconds=self.settings.horizon.lead_s)
         times: list[datetime | None] = [now + timedelta(seconds=BACKSTOP_S), self.desk.next_edge(name, now)]
         times += [piece.end for piece in line] + [piece.start - lead for piece in line]
         times.append(self.dispatcher.due(resource.charger))
         marks = [at for each in plans for cap in each.caps for at in (cap.start, cap.end)]
-        marks += [charger.connected_since, charger.offline_since, None if row is None else row.accepted_at]
+        marks += [charger.connected_since, charger.offline_since, charger.silent_since]
+        marks.append(None if row is None else row.accepted_at)
         waits = (timedelta(), timedelta(seconds=policy.settle_s), timedelta(seconds=policy.offline_after_s))
         times += [mark + wait for mark in marks if mark is not None for wait in waits]
         times += [each.timing.end for each in plans]

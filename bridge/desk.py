@@ -7,13 +7,23 @@ registration the telling waits.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge.arbiter import EVERY_EVENT, SCHEDULE, SUSPENSION, Override
-from bridge.overrides import WEEK, Budget, OverrideRefused, check_budget, finished, make_override
+from bridge.arbiter import BOOST, CUSTOMER, EVERY_EVENT, SCHEDULE, SUSPENSION, Override
+from bridge.overrides import (
+    WEEK,
+    Budget,
+    ConfirmationNeeded,
+    FirstStep,
+    OverrideRefused,
+    check_budget,
+    finished,
+    make_override,
+    two_step,
+)
 from bridge.plan import ResourcePlan
 from bridge.store import BridgeStore, Changes
 from openadr.errors import NotRegistered
@@ -26,7 +36,13 @@ from ven.state import Beside
 
 log = get_logger(__name__)
 
-AHEAD = (SCHEDULE, SUSPENSION)
+DRIVER = "driver"  # source of an override pressed at the charger
+AHEAD = (SCHEDULE, SUSPENSION, CUSTOMER, BOOST)
+_REASONS = {
+    SUSPENSION: OptReason.NOT_PARTICIPATING,
+    CUSTOMER: OptReason.OVERRIDE_STATUS,
+    BOOST: OptReason.OVERRIDE_STATUS,
+}
 
 
 class ScheduleSink(Protocol):
@@ -57,6 +73,7 @@ class OverrideDesk:
         self.by_resource: dict[str, tuple[Override, ...]] = {}
         self._past: tuple[Override, ...] = ()  # of the last week, ended ones included: the budget counts them
         self._waits = False
+        self._first_steps: dict[tuple[str, tuple[str, ...]], FirstStep] = {}  # of overrides that need a second one
 
     async def load(self, now: datetime) -> None:
         """Take up what was in force before the restart."""
@@ -94,8 +111,13 @@ class OverrideDesk:
         duration_s: float | None,
         source: str,
         now: datetime,
+        free: bool = False,
+        confirmation: str | None = None,
     ) -> tuple[Override, bool]:
-        """Return the override, durable, and whether it is new. Raises ``UnknownEvent``, ``OverrideRefused``."""
+        """Return the override, durable, and whether it is new; ``free``: it costs no budget.
+
+        Raises ``UnknownEvent``, ``OverrideRefused``, ``ConfirmationNeeded``.
+        """
         made = make_override(
             override_id=new_id("override"),
             resource_id=resource_id,
@@ -105,15 +127,31 @@ class OverrideDesk:
             duration_s=duration_s,
             source=source,
             now=now,
-            budget=self._budget,
+            budget=None if free else self._budget,
         )
         for each in self.of(resource_id):
             if made.end is None and each.end is None and set(made.event_ids) <= set(each.event_ids):
                 return each, False  # asked again, perhaps because the answer was lost: one wish, one to take back
         check_budget(made, self._past, self._budget)
+        if not free:
+            self._second_step(made, confirmation, now)
         await self._store.write(Changes(overrides=(made,)))
         self._add(made)
         return made, True
+
+    def _second_step(self, made: Override, confirmation: str | None, now: datetime) -> None:
+        """Raise ``ConfirmationNeeded`` unless this is the second step, where one is needed (ARB-06)."""
+        if not two_step(made, self._plans.get(made.resource_id, ()), self._budget):
+            return
+        key, by_hand = (made.resource_id, made.event_ids), made.source == DRIVER
+        known = self._first_steps.pop(key, None)
+        if known is not None and known.confirmed(confirmation, by_hand, now):
+            return
+        if known is None or now > known.until or known.by_hand is not by_hand:
+            until = now + timedelta(seconds=self._budget.confirm_s)
+            known = FirstStep(token=new_id("confirm"), asked_at=now, until=until, by_hand=by_hand)
+        self._first_steps = {each: step for each, step in self._first_steps.items() if now <= step.until} | {key: known}
+        raise ConfirmationNeeded(known.token, known.until, made.event_ids)
 
     def _add(self, made: Override) -> None:
         self._past = (*(each for each in self._past if each.start > made.start - WEEK), made)
@@ -197,7 +235,7 @@ class OverrideDesk:
         async def note(connection: AsyncConnection, opt_id: str) -> None:
             await self._store.write_in(connection, Changes(overrides=(_told(each, opt_id),)))
 
-        reason = OptReason.NOT_PARTICIPATING if each.source == SUSPENSION else OptReason.X_SCHEDULE
+        reason = _REASONS.get(each.source, OptReason.X_SCHEDULE)
         asked = ScheduleOpt(
             windows=(Availability(dtstart=start, duration=length),),
             resource_ids=(each.resource_id,),

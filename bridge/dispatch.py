@@ -1,9 +1,9 @@
 """Brings each charger to the schedule it should hold: one command in flight a charger, bounded retries with back-off.
 
 Rule: what to do next is decided by ``next_step``, a pure function; what was sent is on disk before it is sent, and
-the answer is on disk before anybody is told. No charger waits for another. Doing a command twice is harmless. A
-tighter limit goes at once; one that only loosens keeps dwell, dead band and write rate (ARB-04), so that controllers
-never fight over a charger.
+the answer is on disk before anybody is told. No charger waits for another, and an emergency for no answer to what it
+makes void. Doing a command twice is harmless. A tighter limit goes at once; one that only loosens keeps dwell, dead
+band and write rate (ARB-04), so that controllers never fight over a charger.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bridge.fleet import Charger
+from bridge.guard import Change, FrequencyGuard, change, held_back
 from bridge.schedule import FOREVER, growth_a, holds, limit_at, over
 from bridge.store import BridgeStore, Changes, Command, Installed
 from bridge.store.records import InstallState
@@ -78,6 +79,9 @@ class Need:
     again: bool = False
     urgent: bool = True
     deadband_a: float = 0.0
+    hz: float | None = None  # frequency of the mains there, if a fresh reading tells it
+    guarded: bool = False  # the frequency guard looks at it: an event's limit, or its end (RND-11)
+    loosen_from: datetime | None = None  # other programmes are in force since: until then nothing is loosened (RND-12)
     rejoin_until: datetime | None = None  # the charger came back among many: until then it goes on as it is
 
 
@@ -132,6 +136,15 @@ def waits(need: Need, installed: Installed | None, calm: Calm, writes: Sequence[
     return growth <= need.deadband_a or lately >= calm.writes_per_hour
 
 
+def overtakes(need: Need, flying: Step, now: datetime) -> bool:
+    """True if an emergency must not wait for the answer to ``flying``: it is stricter now, and makes that void."""
+    if not need.urgent or need.wanted is None:
+        return False
+    asked = limit_at(need.wanted, now)
+    under_way = limit_at(flying.schedule, now) if flying.kind is Kind.SET else None
+    return asked is not None and (under_way is None or asked < under_way)
+
+
 def rejoins(need: Need, installed: Installed | None, charger: Charger, now: datetime) -> bool:
     """True if a charger that came back with many others waits for its own moment to change (RND-09).
 
@@ -147,6 +160,14 @@ def rejoins(need: Need, installed: Installed | None, charger: Charger, now: date
     known = installed is not None and installed.state in (InstallState.ACCEPTED, InstallState.SENT)
     have = limit_at(installed.schedule, now) if installed is not None and known else None
     return have != (None if need.wanted is None else limit_at(need.wanted, now))
+
+
+def activates(need: Need, installed: Installed | None, now: datetime) -> bool:
+    """True if a change that only loosens waits for its moment after programmes were read anew (RND-12)."""
+    if need.loosen_from is None or now >= need.loosen_from or need.urgent or installed is None:
+        return False
+    accepted = installed.state is InstallState.ACCEPTED and not over(installed.schedule, now)
+    return accepted and growth_a(installed.schedule, need.wanted, now) not in (-math.inf, 0.0)
 
 
 def _clear(installed: Installed, charger: str, attempts: int, renewed: bool, now: datetime, cause: str) -> Step | None:
@@ -202,13 +223,18 @@ class Dispatcher:
         patience: Patience,
         calm: Calm,
         wake: Callable[[str], None],
+        guard: FrequencyGuard | None = None,
     ) -> None:
         self._target, self._store, self._clock, self._draw = target, store, clock, draw
         self._patience, self._calm, self._wake = patience, calm, wake
         self.installed: dict[str, Installed] = {}
         self._writes: dict[str, deque[datetime]] = {}
-        self._flying: dict[str, asyncio.Task[None]] = {}
+        self._flying: dict[str, asyncio.Task[None]] = {}  # the latest command to each charger
+        self._sent: dict[str, Step] = {}  # what it is
+        self._tasks: set[asyncio.Task[None]] = set()  # with those that were overtaken
         self._not_before: dict[str, datetime] = {}
+        self._guard = guard or FrequencyGuard()
+        self._held: dict[str, tuple[datetime, str, Change]] = {}  # by the frequency guard: until when, why, what
         self._rejoin: dict[str, datetime] = {}  # chargers that wait for their moment after they came back
 
     async def load(self, now: datetime) -> None:
@@ -219,10 +245,10 @@ class Dispatcher:
 
     def due(self, charger: str) -> datetime | None:
         """Return when a command that waits may be sent, ``None`` if none is known to wait."""
-        row = self.installed.get(charger)
+        row, held = self.installed.get(charger), self._held[charger][0] if charger in self._held else None
         if row is None:
-            return self._rejoin.get(charger)
-        marks = [self._rejoin.get(charger), self._not_before.get(charger), row.schedule.end, row.schedule.expires]
+            return min((at for at in (self._rejoin.get(charger), held) if at is not None), default=None)
+        marks = [held, self._rejoin.get(charger), self._not_before.get(charger), row.schedule.end, row.schedule.expires]
         marks.append(row.sent_at + timedelta(seconds=self._calm.min_dwell_s))
         now = self._clock.now()
         return min((at for at in marks if at is not None and at > now), default=None)
@@ -230,6 +256,7 @@ class Dispatcher:
     def set_back(self, now: datetime) -> None:
         """The clock was set back to ``now``: what seems to lie ahead of it happened just now."""
         self._not_before.clear()
+        self._held.clear()
         self._rejoin.clear()
         for charger, row in self.installed.items():
             accepted = None if row.accepted_at is None else min(row.accepted_at, now)
@@ -242,7 +269,8 @@ class Dispatcher:
 
     def plan(self, charger: Charger, need: Need, now: datetime) -> Step | None:
         """Return the next command for a charger if it may be sent now."""
-        if charger.identity in self._flying:
+        flying = self._sent.get(charger.identity)
+        if flying is not None and not overtakes(need, flying, now):
             return None
         installed = self.installed.get(charger.identity)
         step = next_step(need, installed, charger, self._patience.attempts, now)
@@ -255,7 +283,33 @@ class Dispatcher:
         changes = step.kind is Kind.CLEAR or step.cause == CHANGED
         if changes and waits(need, installed, self._calm, self._writes.get(charger.identity, ()), now):
             return None
-        return step
+        if activates(need, installed, now):
+            self._rejoin[charger.identity] = need.loosen_from or now
+            return None
+        return None if self._holds_back(charger.identity, need, installed, now) else step
+
+    def _holds_back(self, charger: str, need: Need, installed: Installed | None, now: datetime) -> bool:
+        """True while the frequency guard lets no such command out (RND-11)."""
+        before = self._held.pop(charger, None)
+        if not need.guarded or not self._guard.enabled:
+            return False
+        have = None if installed is None else limit_at(installed.schedule, now)
+        want = None if need.wanted is None else limit_at(need.wanted, now)
+        what = change(have, want)
+        if before is not None and before[2] is what and now < before[0]:
+            self._held[charger] = before
+            return True
+        why = held_back(self._guard, what, need.hz)
+        if why:
+            pause = self._guard.retry_s + self._draw() * self._guard.jitter_s
+            self._held[charger] = (now + timedelta(seconds=pause), why, what)
+            log.warning("command held back", charger=charger, why=why, again_s=round(pause))
+        return bool(why)
+
+    def held(self, charger: str) -> str:
+        """Return why a command to the charger is held back, '' if none is."""
+        found = self._held.get(charger)
+        return "" if found is None else found[1]
 
     def busy(self, charger: str) -> bool:
         """True while a command to the charger waits for its answer."""
@@ -282,18 +336,19 @@ class Dispatcher:
         before = self.installed.get(step.charger)
         self.installed[step.charger] = intent
         self._writes.setdefault(step.charger, deque(maxlen=self._calm.writes_per_hour)).append(intent.sent_at)
-        self._flying[step.charger] = asyncio.create_task(
-            self._carry_out(step, intent, before), name=f"command {step.charger}"
-        )
+        task = asyncio.create_task(self._carry_out(step, intent, before), name=f"command {step.charger}")
+        self._flying[step.charger], self._sent[step.charger] = task, step
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def settle(self) -> None:
         """Wait until no command is in flight (tests, shutdown)."""
-        while self._flying:
-            await asyncio.gather(*self._flying.values(), return_exceptions=True)
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def close(self) -> None:
         """Give up what is in flight; it counts as unanswered and is asserted again at the next start."""
-        flying = list(self._flying.values())
+        flying = list(self._tasks)
         for task in flying:
             task.cancel()
         await asyncio.gather(*flying, return_exceptions=True)
@@ -305,8 +360,13 @@ class Dispatcher:
         except Exception as error:
             log.error("command result not recorded", charger=step.charger, exc_info=error)
         finally:
-            self._flying.pop(step.charger, None)
+            if not self._overtaken(step.charger):
+                del self._flying[step.charger], self._sent[step.charger]
             self._wake(step.charger)
+
+    def _overtaken(self, charger: str) -> bool:
+        """True in the task of a command after which a newer one was sent: what the charger holds is that one's."""
+        return self._flying.get(charger) is not asyncio.current_task()
 
     async def _send(self, step: Step) -> CommandResult:
         try:
@@ -319,7 +379,6 @@ class Dispatcher:
 
     async def _record(self, step: Step, intent: Installed, before: Installed | None, result: CommandResult) -> None:
         now = self._clock.now()
-        row = self._after(step, intent, before, result, now)
         command = Command(
             charger=step.charger,
             kind=step.kind.value,
@@ -330,6 +389,11 @@ class Dispatcher:
             sent_at=intent.sent_at,
             done_at=now,
         )
+        if self._overtaken(step.charger):
+            await self._store.write(Changes(commands=(command,)))
+            log.info("command overtaken", charger=step.charger, outcome=result.outcome.value, detail=result.detail)
+            return
+        row = self._after(step, intent, before, result, now)
         removed = () if row is not None else (step.charger,)
         await self._store.write(Changes(commands=(command,), installed=() if row is None else (row,), removed=removed))
         if row is None:

@@ -39,6 +39,7 @@ class Group:
     group_id: str
     source: Source = Source.GROUP
     limit: GroupLimit
+    owner: str = ""  # who answers for it (ARB-20)
     sharing: Sharing = field(default_factory=Sharing)
 
 
@@ -127,12 +128,14 @@ class Dividend:
     members: tuple[str, ...]
     source: Source | None = None  # None: an event's
     reason: str = ""
+    owner: str = ""
     running: bool = True
 
     def cap(self, amperes: float) -> StandingCap:
         """Return the standing cap that a share is."""
         source = self.source or Source.GROUP
-        return StandingCap(source=source, limit_a=amperes, reason=self.words(amperes), cap_id=self.key)
+        words = self.words(amperes)
+        return StandingCap(source=source, limit_a=amperes, reason=words, cap_id=self.key, owner=self.owner)
 
     def words(self, amperes: float) -> str:
         """Return a share as a person reads it."""

@@ -13,6 +13,7 @@ from typing import Protocol
 
 HALF_HOUR = timedelta(minutes=30)
 NEAR_S = 180.0  # readings on both sides of a border no further apart than this measure it (telemetry.stale_after_s)
+LATE = timedelta(minutes=2)  # an older reading was kept by the charger, or by us, while it could not be stored
 FAR_S = 3600.0  # beyond it two readings say nothing about the time between them
 
 
@@ -32,6 +33,11 @@ class Reading(Protocol):
     @property
     def energy_wh(self) -> float | None:
         """Energy register in Wh."""
+        ...
+
+    @property
+    def estimated(self) -> bool:
+        """True if the device worked it out instead of measuring."""
         ...
 
 
@@ -61,6 +67,15 @@ def starts(begin: datetime, end: datetime) -> Iterator[datetime]:
     while at + HALF_HOUR <= end:
         yield at
         at += HALF_HOUR
+
+
+def to_make_again(taken: Iterable[datetime], now: datetime) -> tuple[datetime, ...]:
+    """Return the half-hours that readings stored at ``now`` may change though they may have been made already.
+
+    A late reading changes its neighbours too: energy is cut at the borders.
+    """
+    late = {start_of(at) for at in taken if at < now - LATE}
+    return tuple(sorted({start + step for start in late for step in (-HALF_HOUR, timedelta(), HALF_HOUR)}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,5 +133,7 @@ def half_hour(charger: str, readings: Sequence[Reading], start: datetime) -> Hal
         max_w=round(max(powers), 1) if powers else None,
         samples=len(powers),
         covered_s=round(covered, 1),
-        estimated=guessed or covered < HALF_HOUR.total_seconds() - 1.0,
+        estimated=guessed
+        or covered < HALF_HOUR.total_seconds() - 1.0
+        or any(each.estimated for each in readings if start <= each.at < end),
     )

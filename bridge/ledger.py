@@ -4,14 +4,13 @@ Rule: an outcome is on disk before anybody can see it (``save``). What it become
 this shell reads and writes.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from bridge import outcomes as book
 from bridge.agenda import Agenda
-from bridge.batches import batches
+from bridge.batches import batches, in_turns
 from bridge.metrics import BridgeMetrics
 from bridge.outcomes import Measuring, Power, Scene, Window
 from bridge.plan import ResourcePlan
@@ -22,7 +21,7 @@ from runtime.logs import get_logger
 
 log = get_logger(__name__)
 
-SAVED = 1000  # outcomes a transaction
+SAVED = 250  # outcomes a transaction: its rows are made while everybody else waits
 
 Key = tuple[str, str]
 """(eventID, resourceID)."""
@@ -38,6 +37,7 @@ class Ledger:
         self._store, self._metrics, self._measuring = store, metrics, measuring
         self.outcomes: dict[Key, Outcome] = {}
         self.version = 0  # counts changes
+        self._fresh: dict[Key, None] = {}  # changed since ``take_fresh``
         self._due: Agenda[Key] = Agenda()
 
     async def load(self) -> None:
@@ -58,20 +58,20 @@ class Ledger:
         """Open, replan and end outcomes as the events come and go."""
         planned = {(each.event_id, each.resource_id): each for group in plans.values() for each in group}
         await self._recall(dict.fromkeys(key[0] for key in planned if key not in self.outcomes))
-        after: dict[Key, Outcome] = {}
-        for some in batches(tuple(planned.items())):
+        changed: list[Outcome] = []
+        async for some in in_turns(tuple(planned.items())):
             for key, each in some:
                 known = self.outcomes.get(key)
-                after[key] = (
+                after = (
                     book.opened(each, resources[each.resource_id], now)
                     if known is None
                     else book.replanned(known, each, now)
                 )
-            await asyncio.sleep(0)
-        for key, known in self.outcomes.items():
-            if key not in planned:
-                after[key] = book.vanished(known, now)
-        await self.save([each for key, each in after.items() if each != self.outcomes.get(key)])
+                if after != known:
+                    changed.append(after)
+        async for gone in in_turns([known for key, known in self.outcomes.items() if key not in planned]):
+            changed += [after for known in gone if (after := book.vanished(known, now)) != known]
+        await self.save(changed)
 
     async def _recall(self, event_ids: Iterable[str]) -> None:
         """Read outcomes that were closed before a restart, so that a listed event is not opened twice."""
@@ -86,20 +86,18 @@ class Ledger:
         """Move open outcomes of some resources on; return the chargers that must be told again: the meter disagrees."""
         changed: list[Outcome] = []
         again: set[str] = set()
-        for resource_id in resource_ids:
-            group = plans.get(resource_id)
-            if not group:
-                continue
-            seen = scene(resource_id)
-            for each in group:
-                outcome = self.outcomes.get((each.event_id, resource_id))
-                if outcome is None or outcome.phase not in (Phase.PLANNED, Phase.RUNNING):
-                    continue
-                after, retry = book.advance(outcome, each, seen)
-                if retry:
-                    again.add(outcome.charger)
-                if after != outcome:
-                    changed.append(after)
+        async for some in in_turns([name for name in resource_ids if plans.get(name)]):
+            for resource_id in some:
+                seen = scene(resource_id)
+                for each in plans.get(resource_id, ()):
+                    outcome = self.outcomes.get((each.event_id, resource_id))
+                    if outcome is None or outcome.phase not in (Phase.PLANNED, Phase.RUNNING):
+                        continue
+                    after, retry = book.advance(outcome, each, seen)
+                    if retry:
+                        again.add(outcome.charger)
+                    if after != outcome:
+                        changed.append(after)
         await self.save(changed)
         return again
 
@@ -143,6 +141,7 @@ class Ledger:
     async def _save(self, changed: Sequence[Outcome]) -> None:
         await self._store.write(Changes(outcomes=tuple(changed)))
         self.version += len(changed)
+        self._fresh |= dict.fromkeys((each.event_id, each.resource_id) for each in changed)
         for each in changed:
             key = (each.event_id, each.resource_id)
             before, self.outcomes[key] = self.outcomes.get(key), each
@@ -156,10 +155,15 @@ class Ledger:
         if at is not None:
             self._due.appoint(key, at)
 
+    def take_fresh(self) -> tuple[Outcome, ...]:
+        """Return and forget which outcomes have changed."""
+        fresh, self._fresh = self._fresh, {}
+        return tuple(self.outcomes[key] for key in fresh if key in self.outcomes)
+
     def forget(self, plans: Plans) -> tuple[Key, ...]:
         """Drop closed outcomes of events that are gone from memory; return which."""
-        live = {(each.event_id, each.resource_id) for group in plans.values() for each in group}
-        gone = tuple(key for key, each in self.outcomes.items() if each.phase is Phase.CLOSED and key not in live)
+        closed = [key for key, each in self.outcomes.items() if each.phase is Phase.CLOSED]
+        gone = tuple(key for key in closed if all(each.event_id != key[0] for each in plans.get(key[1], ())))
         for key in gone:
             del self.outcomes[key]
         return gone

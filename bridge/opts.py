@@ -6,12 +6,13 @@ same news share one oadrCreateOpt. Nothing is told of a resource that takes part
 oadrCreatedEvent has said so.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bridge.eventplans import Refused
 from bridge.store import BridgeStore, Changes, OptTold, Outcome
 from bridge.store.records import Phase
 from bridge.verify import SETTLED, OutcomeState
@@ -23,6 +24,7 @@ from ven.state import Beside
 
 log = get_logger(__name__)
 
+_REFUSED = OptReason.NOT_PARTICIPATING
 _OUT: Mapping[OutcomeState, OptReason] = {
     OutcomeState.FAILED: OptReason.NOT_PARTICIPATING,
     OutcomeState.UNRESPONSIVE: OptReason.OUTAGE_RUN_STATUS,
@@ -66,6 +68,25 @@ def news(outcomes: Iterable[Outcome], told: Mapping[tuple[str, str], OptTold]) -
     )
 
 
+def refusals(refused: Iterable[Refused], told: Mapping[tuple[str, str], OptTold]) -> tuple[EventOpt, ...]:
+    """Return what has not been told yet of resources that take no part in an event in which others do (VEN-11)."""
+    groups: dict[tuple[str, int], list[str]] = {}
+    for each in refused:
+        last = told.get((each.event_id, each.resource_id))
+        if last is None or (last.opt_type, last.reason) != (OptType.OPT_OUT.value, _REFUSED.value):
+            groups.setdefault((each.event_id, each.modification_number), []).append(each.resource_id)
+    return tuple(
+        EventOpt(
+            event_id=event,
+            modification_number=number,
+            opt_type=OptType.OPT_OUT,
+            reason=_REFUSED.value,
+            resource_ids=tuple(names),
+        )
+        for (event, number), names in groups.items()
+    )
+
+
 class OptReporter:
     """Tells the news and remembers what was told."""
 
@@ -74,24 +95,41 @@ class OptReporter:
         self.told: dict[tuple[str, str], OptTold] = {}
         self._read: set[str] = set()  # events whose rows are in ``told``
         self._waits = False  # there is news and no registration to tell it under; said once
-        self.behind = False  # the last call left something untold
+        self.behind = True  # something may be untold: at first, and after a call that failed
 
-    async def report(self, outcomes: Iterable[Outcome], now: datetime) -> int:
-        """Tell what is new; return how many messages. A failure is logged and tried again at the next call."""
-        sent, outcomes, self.behind = 0, tuple(outcomes), True
-        await self._recall({outcome.event_id for outcome in outcomes})
-        for item in news(outcomes, self.told):
+    async def report(self, outcomes: Iterable[Outcome], now: datetime, events: Iterable[str] | None = None) -> int:
+        """Tell what is new; return how many messages. A failure is logged and tried again at the next call.
+
+        ``events`` names all that may still change; ``None``: those of ``outcomes``.
+        """
+        outcomes, self.behind = tuple(outcomes), True
+        await self._recall({outcome.event_id for outcome in outcomes} if events is None else set(events))
+        sent, told = await self._tell_all(news(outcomes, self.told), now)
+        self.behind = not told
+        return sent
+
+    async def refuse(self, refused: Sequence[Refused], now: datetime, events: Iterable[str]) -> int:
+        """Tell of resources that take no part; return how many messages. What fails is tried at the next call."""
+        await self._recall({*events, *(each.event_id for each in refused)})
+        for each in (each for each in refused if (each.event_id, each.resource_id) not in self.told):
+            log.info("takes no part", event_id=each.event_id, resource=each.resource_id, why=each.reason)
+        return (await self._tell_all(refusals(refused, self.told), now))[0]
+
+    async def _tell_all(self, items: Iterable[EventOpt], now: datetime) -> tuple[int, bool]:
+        """Tell one after the other; return how many were, and whether all were."""
+        sent = 0
+        for item in items:
             try:
                 rows = await self._tell(item, now)
             except NotRegistered:
                 if not self._waits:
                     log.warning("opts wait for the registration", event_id=item.event_id, resources=item.resource_ids)
                 self._waits = True
-                return sent
+                return sent, False
             except Exception as error:
                 log.error("opt not queued", event_id=item.event_id, resources=item.resource_ids, exc_info=error)
                 self._read.clear()  # nobody knows whether it counts: read what is so before the next try
-                return sent
+                return sent, False
             self._waits = False
             self.told |= {(row.event_id, row.resource_id): row for row in rows}
             log.info(
@@ -103,8 +141,7 @@ class OptReporter:
                 opt_id=rows[0].opt_id,
             )
             sent += 1
-        self.behind = False
-        return sent
+        return sent, True
 
     async def _recall(self, events: set[str]) -> None:
         """Keep in memory what was told about ``events``, and nothing else."""

@@ -14,7 +14,7 @@ from bridge.plan import Cap, ResourcePlan
 from bridge.resources import Resource
 from bridge.schedule import limit_at
 from bridge.store.records import Installed, InstallState, Outcome, Phase
-from bridge.target import CommandOutcome
+from bridge.target import CommandOutcome, ForeignLimit
 from bridge.verify import SETTLED, Observation, OutcomeState, Tally, Verdict, VerifyPolicy, conclude, judge
 
 _TROUBLE = {InstallState.REFUSED: CommandOutcome.REJECTED, InstallState.UNANSWERED: CommandOutcome.TIMEOUT}
@@ -33,6 +33,7 @@ class Scene:
     overrides: tuple[Override, ...]
     policy: VerifyPolicy
     now: datetime
+    held: str = ""  # why a command to the charger is held back, '' if none is
 
 
 def opened(plan: ResourcePlan, resource: Resource, now: datetime) -> Outcome:
@@ -93,16 +94,12 @@ def observe(outcome: Outcome, cap: Cap, scene: Scene) -> Observation:
     """Gather what ``verify.judge`` needs."""
     override = overridden_by(cap, scene.overrides, max(scene.now, cap.start))
     row, effective = scene.installed, scene.effective
-    more = (
-        effective.event_id != outcome.event_id
-        and effective.limit_a is not None
-        and cap.limit_a is not None
-        and effective.limit_a < cap.limit_a - _SAME_A
-    )
     return Observation(
         limit_a=cap.limit_a,
         effective_a=effective.limit_a,
-        limited_by=f"{effective.event_id or effective.source} ({effective.limit_a:g} A)" if more else None,
+        limited_by=_limited_by(outcome, cap, scene),
+        held=scene.held,
+        foreign="; ".join(_words(each) for each in scene.charger.foreign),
         phases=scene.resource.phases,
         voltage=scene.resource.voltage,
         since=cap.start,
@@ -110,13 +107,33 @@ def observe(outcome: Outcome, cap: Cap, scene: Scene) -> Observation:
         trouble=None if row is None or cap.limit_a is None else _TROUBLE.get(row.state),
         trouble_detail="" if row is None else row.detail,
         offline_since=scene.charger.offline_since,
+        silent_since=scene.charger.silent_since,
         connected_since=scene.charger.connected_since,
         transaction=scene.charger.session,
         reading=scene.charger.reading,
         before_w=None if outcome.kw_before is None else outcome.kw_before * 1000,
         override=None if override is None else override.reason,
         retries=outcome.retries,
+        in_w=scene.charger.limit_in_w,
+        says=None if scene.charger.says is None else (scene.charger.says.follows, scene.charger.says.words),
     )
+
+
+def _limited_by(outcome: Outcome, cap: Cap, scene: Scene) -> str | None:
+    """Return who lets the charger have less than this event does: another of ours, or another system (ARB-13)."""
+    effective, asked = scene.effective, cap.limit_a
+    if asked is None:
+        return None
+    ours = effective.event_id != outcome.event_id and effective.limit_a is not None
+    if ours and effective.limit_a is not None and effective.limit_a < asked - _SAME_A:
+        return f"{effective.event_id or effective.source} ({effective.limit_a:g} A)"
+    lower = [each for each in scene.charger.foreign if each.limit_a is not None and each.limit_a < asked - _SAME_A]
+    return _words(min(lower, key=lambda each: each.limit_a or 0.0)) if lower else None
+
+
+def _words(foreign: ForeignLimit) -> str:
+    amperes = "" if foreign.limit_a is None else f" ({foreign.limit_a:g} A)"
+    return f"{foreign.source} at the charger{amperes}"
 
 
 def advance(outcome: Outcome, plan: ResourcePlan, scene: Scene) -> tuple[Outcome, bool]:

@@ -32,9 +32,12 @@ class Budget:
     per_day: int = 1  # in any 24 h
     per_week: int = 0  # in any 7 days
     classes: frozenset[EventClass] = frozenset(kind for kind, counts in BUDGETED.items() if counts)
+    two_step: frozenset[EventClass] = frozenset()  # classes whose events are left by a second step only
+    confirm_s: float = 60.0  # the second step must come within so long
 
 
 WEEK = timedelta(days=7)
+PRESS = timedelta(seconds=1)  # two presses that are nearer are one that was told twice
 _DAY = timedelta(days=1)
 
 
@@ -45,6 +48,30 @@ class OverrideRefused(Exception):
         super().__init__(detail)
         self.detail = detail
         self.rule = rule
+
+
+class ConfirmationNeeded(Exception):
+    """The override counts only when it is asked for again with ``token``, until ``until`` (ARB-06)."""
+
+    def __init__(self, token: str, until: datetime, event_ids: tuple[str, ...]) -> None:
+        super().__init__(f"leaving {', '.join(event_ids)} must be confirmed by a second step")
+        self.token, self.until, self.event_ids = token, until, event_ids
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstStep:
+    """The first step of an override: what was asked for, and until when the second may come."""
+
+    token: str
+    asked_at: datetime
+    until: datetime
+    by_hand: bool  # at the charger, where nobody can read a token
+
+    def confirmed(self, token: str | None, by_hand: bool, now: datetime) -> bool:
+        """True if this is the second step; the same press arriving twice is not."""
+        if now > self.until:
+            return False
+        return now >= self.asked_at + PRESS if by_hand and self.by_hand else token == self.token
 
 
 class UnknownEvent(Exception):
@@ -86,6 +113,12 @@ def make_override(
         source=source,
         budgeted=budget is not None and bool(classes & budget.classes),
     )
+
+
+def two_step(made: Override, plans: Iterable[ResourcePlan], budget: Budget) -> bool:
+    """True if a second step must confirm the override: the programme or the settings say so (ARB-06)."""
+    caps = [cap for plan in plans if plan.event_id in made.event_ids for cap in plan.caps]
+    return any(cap.two_step or cap.event_class in budget.two_step for cap in caps)
 
 
 def check_budget(made: Override, past: Iterable[Override], budget: Budget) -> None:

@@ -5,20 +5,21 @@ inputs always give the same caps (RND-01, RND-02); ends are exclusive (R18). Wha
 programme's rule and ``bridge.asks``; a resource that cannot do what is asked takes no part at all (VEN-11).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bridge.asks import Effect, Reference, limit
 from bridge.cap import Cap, Draw, KnownEvent, ResourcePlan, Timing
-from bridge.program import Programme, Programmes
+from bridge.filling import begun, filled, unthrottled, until
+from bridge.program import ApplyAt, Programme, Programmes
 from bridge.ramp import Slope, length_s, ramped
 from bridge.reference import References, Wanted
 from bridge.resources import Resource, Scenario, in_class, select
 from bridge.rules import SignalRule
 from openadr import timeline
 from openadr.errors import ResponseCode
-from openadr.model import Event, Signal
+from openadr.model import Event, Signal, SignalName
 
 __all__ = [
     "Cap",
@@ -28,13 +29,17 @@ __all__ = [
     "ResourcePlan",
     "Scene",
     "Timing",
+    "about_content",
     "pairs",
     "plan",
     "planned",
     "references",
     "refusal",
     "scenes",
+    "spread_s",
+    "staged",
     "start_window_s",
+    "takers",
     "timing",
     "wanted",
 ]
@@ -49,35 +54,61 @@ class Refusal:
     code: ResponseCode
     reason: str
 
+    @property
+    def told(self) -> bool:
+        """True for what the resource cannot do: said by an opt where others take part (VEN-11)."""
+        return self.code is not ResponseCode.OK
+
 
 def _offset(u: float, window_s: float) -> int:
     """Return whole seconds, uniform over 0 to ``window_s`` inclusive."""
     return int(u * (int(window_s) + 1))
 
 
-def start_window_s(event: Event, programme: Programme) -> float:
+def start_window_s(
+    event: Event, programme: Programme, resource: Resource | None = None, received_at: datetime | None = None
+) -> float:
     """Return the window of the random start (RND-03).
 
-    None for an emergency, whatever was sent; the event's startafter where present, zero meaning immediate; else the
-    programme's default, so that a forgotten tolerance cannot step the fleet.
+    None for an emergency, whatever was sent, and for a device that delays by itself (RND-05); the event's startafter
+    where present, zero meaning immediate; else the resource's own window (RND-04), else the programme's, so that a
+    forgotten tolerance cannot step the fleet.
     """
-    if programme.emergency:
+    if programme.emergency or (resource is not None and resource.own_delay_s):
         return 0.0
     window = timeline.window_s(event.active_period)
-    return programme.random_window_s if window is None else window
+    if window is not None:
+        return window
+    own = None if resource is None else resource.window_s(received_at)
+    return programme.random_window_s if own is None else own
 
 
-def timing(known: KnownEvent, programme: Programme, draw: Draw) -> Timing:
+def release_window_s(programme: Programme, resource: Resource) -> float:
+    """Return the window of the random release: exactly one layer delays (RND-05)."""
+    return 0.0 if resource.own_delay_s else programme.release_window_s
+
+
+def spread_s(scene: "Scene") -> float:
+    """Return over how long the resource's change may come, s: random window and ramp-up (RND-04); at least 1."""
+    resource, programme, known = scene.resource, scene.programme, scene.known
+    window = resource.own_delay_s or start_window_s(known.event, programme, resource, known.received_at)
+    period = known.event.active_period
+    ramp = 0 if programme.emergency else abs(length_s(period.ramp_up, programme.ramp_up_s, period.dtstart))
+    return max(1.0, window + ramp)
+
+
+def timing(known: KnownEvent, programme: Programme, resource: Resource, draw: Draw) -> Timing:
     """Return the effective times: the end moves with the start (RND-02); a cancellation ends at random too (R65)."""
-    window = start_window_s(known.event, programme)
+    window = start_window_s(known.event, programme, resource, known.received_at)
+    release_window = release_window_s(programme, resource)
     start_offset = _offset(draw.start_u, window)
-    release_offset = _offset(draw.release_u, programme.release_window_s)
+    release_offset = _offset(draw.release_u, release_window)
     period = timeline.effective(known.event, start_offset)
     end = None if period.end is None else period.end + timedelta(seconds=release_offset)
     if known.cancelled_at is not None:
         stop = known.cancelled_at
         if stop > period.start:
-            stop += timedelta(seconds=_offset(draw.release_u, max(window, programme.release_window_s)))
+            stop += timedelta(seconds=_offset(draw.release_u, max(window, release_window)))
         end = max(period.start, stop if end is None else min(end, stop))
     return Timing(
         start=period.start,
@@ -116,6 +147,12 @@ def refusal(
         return Refusal(code=ResponseCode.OK, reason=f"{name} is en-route rapid charging and left alone")
     if event.descriptor.is_test and not resource.test_enrolled:  # EVT-21
         return Refusal(code=ResponseCode.OK, reason="a test event, and no targeted resource is enrolled for tests")
+    if not programme.emergency and resource.agreements is not None and programme.context not in resource.agreements:
+        who = programme.issuer or "its programme"
+        return Refusal(  # ARB-12, ARB-19: neither a contract nor an emergency
+            code=ResponseCode.NOT_ALLOWED,
+            reason=f"{name} has not agreed to {programme.market_context}: {who} may not command it, notParticipating",
+        )
     chosen = _chosen(event, programme, resource, measured)
     if chosen is None:
         unserved = next(iter(_candidates(event, programme, resource)), None)
@@ -126,22 +163,20 @@ def refusal(
     signal, rule = chosen
     for interval in signal.intervals:
         if rule.ask(signal, interval.value, resource).effect is Effect.EXPORT:  # S-V16: nothing is sent
-            what = f"{rule.what} {interval.value:g}"
-            return Refusal(
-                code=ResponseCode.DEPLOYMENT_ERROR,
-                reason=f"{what} is about export (DRM 5 to 8) and {name} only charges: notParticipating",
-            )
+            what = f"{rule.what} {interval.value:g} is about export (DRM 5 to 8)"
+            why = f"no driver has proven that {name} exports" if resource.exports else f"{name} only charges"
+            return Refusal(code=ResponseCode.DEPLOYMENT_ERROR, reason=f"{what} and {why}: notParticipating")
     return None
 
 
-def _slope(known: KnownEvent, programme: Programme, draw: Draw) -> Slope:
-    period = known.event.active_period
+def _slope(known: KnownEvent, programme: Programme, resource: Resource, draw: Draw) -> Slope:
+    period, own = known.event.active_period, resource.own_delay_s > 0
     return Slope(
         up_s=0 if programme.emergency else length_s(period.ramp_up, programme.ramp_up_s, period.dtstart),
         recovery_s=length_s(period.recovery, programme.recovery_s, period.dtstart),
         steps=programme.ramp_steps,
-        up_u=draw.start_u,
-        recovery_u=draw.release_u,
+        up_u=0.0 if own else draw.start_u,
+        recovery_u=0.0 if own else draw.release_u,
         floor=programme.terms.floor,
     )
 
@@ -173,9 +208,10 @@ def _caps(scene: Scene, times: Timing, reference: Reference | None) -> Iterable[
         if end is not None and end <= segment.start:
             continue
         ask = rule.ask(signal, segment.value, resource)
-        length = None if segment.end is None else (segment.end - segment.start).total_seconds()
+        begin = begun(ask, reference, segment.start)
+        length = None if segment.end is None else max(0.0, (segment.end - begin).total_seconds())
         found = limit(ask, resource, programme.terms, reference, length, share=scene.share)
-        yield Cap(
+        cap = Cap(
             resource_id=resource.resource_id,
             event_id=event.descriptor.event_id,
             modification_number=event.descriptor.modification_number,
@@ -189,9 +225,18 @@ def _caps(scene: Scene, times: Timing, reference: Reference | None) -> Iterable[
             overridable=programme.overridable(found.effect),
             programme=programme.label,
             event_class=programme.event_class,
+            two_step=programme.two_step_override,
+            context=programme.context,
+            authority=programme.authority,
+            issuer=programme.issuer or "",
             group_kw=found.group_kw,
             effect=found.effect,
+            step=ask.step,
+            at_grid=programme.apply_at is ApplyAt.GRID and resource.site is not None,
         )
+        cap = unthrottled(cap, ask, resource, programme.cta2045.steps, length)
+        reference, reached = filled(ask, found, resource, reference, begin, length)
+        yield from until(cap, reached)
 
 
 def _label(rule: SignalRule) -> str:
@@ -227,14 +272,14 @@ def plan(
 def planned(scene: Scene, draws: Mapping[tuple[str, str], Draw], taken: References | None = None) -> ResourcePlan:
     """Return what one event means for one resource."""
     draw = draws[scene.key]
-    times = timing(scene.known, scene.programme, draw)
+    times = timing(scene.known, scene.programme, scene.resource, draw)
     caps = tuple(_caps(scene, times, (taken or {}).get(scene.key)))
     return ResourcePlan(
         resource_id=scene.key[1],
         event_id=scene.key[0],
         modification_number=scene.known.event.descriptor.modification_number,
         timing=times,
-        caps=ramped(caps, scene.resource, _slope(scene.known, scene.programme, draw)) if caps else (),
+        caps=ramped(caps, scene.resource, _slope(scene.known, scene.programme, scene.resource, draw)) if caps else (),
         programme=scene.programme.label,
     )
 
@@ -262,8 +307,8 @@ def wanted(scene: Scene, draws: Mapping[tuple[str, str], Draw]) -> Wanted | None
     if chosen is None or not chosen[1].dynamic:
         return None
     draw = draws[scene.key]
-    start = timing(scene.known, scene.programme, draw).start
-    begin = start - timedelta(seconds=max(0, _slope(scene.known, scene.programme, draw).up_s))
+    start = timing(scene.known, scene.programme, scene.resource, draw).start
+    begin = start - timedelta(seconds=max(0, _slope(scene.known, scene.programme, scene.resource, draw).up_s))
     learnt = scene.known.received_at or begin
     return Wanted(
         event_id=scene.key[0],
@@ -272,6 +317,41 @@ def wanted(scene: Scene, draws: Mapping[tuple[str, str], Draw]) -> Wanted | None
         window_s=scene.programme.reference_window_s,
         running=learnt > begin,
     )
+
+
+def about_content(event: Event) -> bool:
+    """True if a signal is about stored energy: who takes part depends on what is measured."""
+    return any(signal.signal_name == SignalName.CHARGE_STATE for signal in event.signals)
+
+
+def takers(
+    known: KnownEvent,
+    programme: Programme,
+    resources: Iterable[Resource],
+    ven_id: str | None,
+    measured: frozenset[str] = NONE_MEASURED,
+) -> list[Resource]:
+    """Return the resources that take part in an event, in the order given; each is looked at for itself."""
+    return [
+        resource
+        for resource in select(resources, known.event.target, ven_id)
+        if refusal(known.event, programme, resource, measured) is None
+    ]
+
+
+def staged(
+    known: KnownEvent, programme: Programme, taking: Sequence[Resource], measured: frozenset[str] = NONE_MEASURED
+) -> Iterator[Scene]:
+    """Yield one event at each resource of those that take part."""
+    whole = sum(resource.max_kw for resource in taking)
+    for resource in taking:
+        yield Scene(
+            known=known,
+            programme=programme,
+            resource=resource,
+            share=1.0 if len(taking) == 1 else resource.max_kw / whole,
+            measured=measured,
+        )
 
 
 def scenes(
@@ -284,19 +364,5 @@ def scenes(
     """Yield each event at each resource that takes part in it, event by event."""
     for known in events:
         programme = programmes.usable(known.event)
-        if programme is None:
-            continue
-        taking = [
-            resource
-            for resource in select(resources, known.event.target, ven_id)
-            if refusal(known.event, programme, resource, measured) is None
-        ]
-        whole = sum(resource.max_kw for resource in taking)
-        for resource in taking:
-            yield Scene(
-                known=known,
-                programme=programme,
-                resource=resource,
-                share=1.0 if len(taking) == 1 else resource.max_kw / whole,
-                measured=measured,
-            )
+        if programme is not None:
+            yield from staged(known, programme, takers(known, programme, resources, ven_id, measured), measured)

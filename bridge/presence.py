@@ -1,4 +1,6 @@
-"""Notes when each charger was connected and when somebody there had left an event: what TELEMETRY_STATUS is made of.
+"""Notes when each charger was connected, had a session, and when somebody there had left an event.
+
+TELEMETRY_STATUS and the hours for which a charger was available are made of it.
 
 Rule: only changes are written, at the instant they were seen, so that a report made after an outage says what was so
 then (OUT-10), not what is so now.
@@ -21,18 +23,18 @@ class PresenceBook:
         """Take up what was noted before the restart."""
         self._last = await self._store.last_presence()
 
-    async def note(self, seen: Iterable[tuple[str, bool, bool]], now: datetime) -> None:
-        """Write what has changed of (charger, connected, overridden)."""
+    async def note(self, seen: Iterable[tuple[str, bool, bool, bool, int | None]], now: datetime) -> None:
+        """Write what has changed of (charger, connected, overridden, session, level)."""
         rows = [
-            Presence(charger=charger, at=now, online=online, overridden=overridden)
-            for charger, online, overridden in seen
-            if _changed(self._last.get(charger), online, overridden)
+            Presence(charger=charger, at=now, online=online, overridden=overridden, session=session, level=level)
+            for charger, online, overridden, session, level in seen
+            if _changed(self._last.get(charger), (online, overridden, session, level))
         ]
         await self._store.write(Changes(presence=tuple(rows)))
         self._last |= {row.charger: row for row in rows}
 
 
-def _changed(last: Presence | None, online: bool, overridden: bool) -> bool:
+def _changed(last: Presence | None, seen: tuple[bool, bool, bool, int | None]) -> bool:
     if last is None:
-        return online or overridden  # nothing noted is not connected
-    return (last.online, last.overridden) != (online, overridden)
+        return any(seen)  # nothing noted is not connected
+    return (last.online, last.overridden, last.session, last.level) != seen

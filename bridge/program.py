@@ -15,8 +15,11 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from bridge.asks import Effect, FloorPolicy, StartedInside, Terms
+from bridge.authority import EMERGENCY_ISSUERS, Authority, Issuer
+from bridge.native import Native
 from bridge.resources import LEAST_A
 from bridge.rules import InformativeRule, SignalRule, Strict, misfit
+from bridge.timetable import TimetableRule
 from openadr.errors import OadrError, SignalNotSupported, TargetMismatch
 from openadr.model import Event, Signal
 from openadr.uris import normal
@@ -47,6 +50,13 @@ class OverridePolicy(StrEnum):
 
     ALLOWED = "allowed"
     REFUSED = "refused"
+
+
+class ApplyAt(StrEnum):
+    """Where a programme's limits count (MAP-11)."""
+
+    DEVICE = "device"
+    GRID = "grid"  # at the connection of the resource's site: what the site makes itself comes on top
 
 
 class OverrideTable(Strict):
@@ -112,6 +122,10 @@ class Programme(Strict):
     override: OverridePolicy | OverrideTable | None = Field(
         default=None, description="May a driver leave its events; a word, or a table by what is asked (ARB-05)"
     )
+    two_step_override: bool = Field(
+        default=False, description="A driver's override must be confirmed by a second step (ARB-06)"
+    )
+    issuer: Issuer | None = Field(default=None, description="Who stands behind its events (ARB-12)")
     emergency: bool = Field(default=False, description="Acts at once, whatever window was sent (RND-03)")
     random_window_s: Window = Field(default=600, description="Random start where an event carries no startafter, s")
     release_window_s: Window = Field(default=0, description="Random release at the end, s (RND-01)")
@@ -128,7 +142,14 @@ class Programme(Strict):
     started_inside: StartedInside = Field(
         default=StartedInside.FIXED, description="A dynamic limit where nothing was charging before the start (MAP-05)"
     )
+    apply_at: ApplyAt = Field(
+        default=ApplyAt.DEVICE, description="grid: what a site with a fresh meter supplies itself comes on top (MAP-11)"
+    )
     comms_loss: CommsLoss = Field(default=CommsLoss(), description="While the VTN is silent (OUT-03)")
+    calendar: tuple[TimetableRule, ...] = Field(
+        default=(), description="Limits that return every week, on whoever has agreed to the programme"
+    )
+    cta2045: Native = Field(default=Native(), description="How CTA-2045 devices are told (by kind of resource)")
     signals: Annotated[tuple[SignalRule, ...], Field(min_length=1, description="In order of preference")]
 
     @model_validator(mode="before")
@@ -155,6 +176,8 @@ class Programme(Strict):
             raise ValueError("random_window_s: an emergency acts at once, it must be 0 (RND-03)")
         if self.emergency and self.ramp_up_s:
             raise ValueError("ramp_up_s: an emergency acts at once, it must be 0 (RND-03)")
+        if self.emergency and self.issuer is not None and self.issuer not in EMERGENCY_ISSUERS:
+            raise ValueError(f"issuer: {self.issuer} has no authority for an emergency (ARB-12)")
         if self.emergency is not (self.event_class is EventClass.EMERGENCY):
             raise ValueError("emergency: must be true exactly for class 'emergency'")
         seen: set[tuple[str, str]] = set()
@@ -171,6 +194,16 @@ class Programme(Strict):
     def label(self) -> str:
         """Market context and version, as they go with every decision."""
         return f"{self.market_context} {self.version}"
+
+    @property
+    def context(self) -> str:
+        """The market context, normalised (R512)."""
+        return normal(self.market_context)
+
+    @property
+    def authority(self) -> Authority:
+        """On what basis its events limit anybody: an emergency, or else an agreement (ARB-12)."""
+        return Authority.EMERGENCY if self.emergency else Authority.CONTRACT
 
     @property
     def terms(self) -> Terms:

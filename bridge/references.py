@@ -4,7 +4,8 @@ Rule: once stored a reference is what it is, over restarts too (MAP-05); which a
 ``bridge.reference``. What was not measured is stored as not measured, so that the plan does not change later.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from bridge.asks import Content, Reference
@@ -24,13 +25,22 @@ def unknown_contents() -> Mapping[str, Content]:
     return {}
 
 
+def no_session(_resource_id: str) -> str:
+    """Return '': nobody knows which car is there."""
+    return ""
+
+
 class ReferenceBook:
     """The references of all events that the VEN lists."""
 
     def __init__(
-        self, store: BridgeStore, resources: Mapping[str, Resource], contents: Contents = unknown_contents
+        self,
+        store: BridgeStore,
+        resources: Mapping[str, Resource],
+        contents: Contents = unknown_contents,
+        session_of: Callable[[str], str] = no_session,
     ) -> None:
-        self._store, self._resources, self._contents = store, resources, contents
+        self._store, self._resources, self._contents, self._session_of = store, resources, contents, session_of
         self._taken: dict[Key, Reference] = {}
         self._read: set[str] = set()
 
@@ -39,18 +49,47 @@ class ReferenceBook:
         """The resources whose state of charge is known."""
         return frozenset(self._contents())
 
-    async def update(self, wanted: Sequence[Wanted], now: datetime, flush: Callable[[], Awaitable[None]]) -> Agenda:
-        """Take what is due now, and return which references count and when the next is due."""
-        unread = {each.event_id for each in wanted} - self._read
+    async def kept(self, event_ids: Iterable[str]) -> dict[str, frozenset[str]]:
+        """Return where a content was measured for these events, by eventID, as long as no other car is there.
+
+        A car that falls silent stays in; one that has come since, and says nothing, is not held to the other's figures.
+        """
+        await self._recall(frozenset(event_ids))
+        found: dict[str, set[str]] = {}
+        for (event_id, name), each in self._taken.items():
+            if each.content is not None and self._session_of(name) in ("", each.content.session):
+                found.setdefault(event_id, set()).add(name)
+        return {event_id: frozenset(names) for event_id, names in found.items()}
+
+    async def _recall(self, event_ids: frozenset[str]) -> None:
+        unread = event_ids - self._read
         if unread:
             self._taken |= await self._store.references(unread)
             self._read |= unread
+
+    async def update(self, wanted: Sequence[Wanted], now: datetime, flush: Callable[[], Awaitable[None]]) -> Agenda:
+        """Take what is due now, and return which references count and when the next is due."""
+        await self._recall(frozenset(each.event_id for each in wanted))
+        await self._renew(wanted)
         found = agenda(wanted, self._taken, now)
         if found.due:
             await flush()  # the readings up to now belong to the mean
             await self._take(found.due)
             found = agenda(wanted, self._taken, now)
         return found
+
+    async def _renew(self, wanted: Sequence[Wanted]) -> None:
+        """Take the content anew where another car has come: what the first one held says nothing about it."""
+        contents = self._contents()
+        new: list[Reference] = []
+        for each in wanted:
+            known, present = self._taken.get(each.key), contents.get(each.resource_id)
+            if known is None or present is None:
+                continue
+            if known.content is None or known.content.session != present.session:
+                new.append(replace(known, content=present))
+        await self._store.write(Changes(references=tuple(new)))
+        self._taken |= {(each.event_id, each.resource_id): each for each in new}
 
     async def _take(self, due: Sequence[Wanted]) -> None:
         windows: dict[tuple[datetime, datetime], list[Wanted]] = {}

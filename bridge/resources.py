@@ -7,8 +7,11 @@ key of a resource is the charger, never a vehicle or a person (VEN-02).
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
+from bridge.location import Location
+from bridge.service import NOTHING_PROMISED, Promise
 from openadr.model import EiTarget
 
 
@@ -68,6 +71,19 @@ class Resource:
     scenario: Scenario | None = None
     priority: int = 0  # 1 is served first, 0 last, as with events (R3)
     contracted_kw: float | None = None  # flexibility sold for this resource; None: nothing was
+    battery_wh: float | None = None  # of the store, or of the car that always charges here
+    exports: bool = False  # declared to give back power; DRM 5 to 8 also need a probe that says so (MAP-14)
+    promise: Promise = NOTHING_PROMISED  # the customer's terms (VEN-13)
+    random_window_s: int | None = None  # of a random start where an event says nothing; None: the programme's (RND-04)
+    random_windows: tuple[tuple[datetime, int | None], ...] = ()  # set since then, for events that come later
+    own_delay_s: int = 0  # the device delays what it is told by up to so long at random: then nobody else does (RND-05)
+    agreements: frozenset[str] | None = None  # programmes that were agreed to, by context; None: nobody asks (ARB-19)
+    yields_to: frozenset[str] = frozenset()  # of these, whose events go before the user's own schedule
+    ev_controlled: bool = False  # the car or its maker's service decides what is drawn (ARB-15)
+    accepts_emergency: bool = True  # and an emergency's limit is kept all the same
+    location: Location | None = None
+    meter_class: str = ""  # accuracy class of its meter (TEL-08)
+    provider_since: datetime | None = None  # no older data is told upstream (TEL-06)
     binary: bool = False  # can only be switched on and off: anything below its maximum is off (MAP-07)
 
     @property
@@ -89,6 +105,22 @@ class Resource:
     def memberships(self) -> tuple[str, ...]:
         """Every groupID the resource answers to: its groups, its site and its feeder."""
         return (*self.groups, *(name for name in (self.site, self.feeder) if name is not None))
+
+    def window_s(self, received_at: datetime | None) -> int | None:
+        """Return the resource's own random window for an event that was learnt then, ``None`` if it has none (RND-04).
+
+        A window counts for events that come after it: one that runs is not moved.
+        """
+        own = self.random_window_s
+        for since, window in self.random_windows:
+            if received_at is None or since <= received_at:
+                own = self.random_window_s if window is None else window
+        return own
+
+    @property
+    def dependable(self) -> bool:
+        """True if its power may be promised to a grid: whoever controls it keeps an emergency's limit (ARB-15)."""
+        return self.accepts_emergency or not self.ev_controlled
 
     def kw(self, amperes: float) -> float:
         """Return A per phase as kW over all phases."""

@@ -1,10 +1,11 @@
 """Rolls meter readings up into half-hours, kept long after the readings are gone (TEL-07).
 
 Rule: doing it again changes nothing. Half-hours are made a little after they end; readings that come later (a charger
-sends what it kept during an outage) have theirs made anew. After a restart the last few are made once more.
+sends what it kept during an outage) have theirs made anew: which they are is written with the readings themselves, so
+that a restart forgets none. After one the last few are made once more.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bridge.halfhour import FAR_S, HALF_HOUR, HalfHour, half_hour, start_of
@@ -17,25 +18,25 @@ MOST = 48  # half-hours made in one turn: the rest at the next
 
 
 class RollUp:
-    """The half-hours of all chargers; ``late`` returns and forgets the half-hours that readings came late for."""
+    """The half-hours of all chargers."""
 
-    def __init__(self, store: BridgeStore, chargers: Sequence[str], late: Callable[[], frozenset[datetime]]) -> None:
-        self._store, self._chargers, self._late = store, tuple(chargers), late
+    def __init__(self, store: BridgeStore, chargers: Sequence[str]) -> None:
+        self._store, self._chargers = store, tuple(chargers)
         self._next: datetime | None = None
-        self._again: set[datetime] = set()
 
     async def run(self, now: datetime) -> int:
         """Make what is due; return how many half-hours were."""
         if self._next is None:
             self._next = await self._first(now)
         done = start_of(now - SETTLE)
-        self._again |= {at + each for at in self._late() for each in (-HALF_HOUR, timedelta(0), HALF_HOUR)}
-        ready = [at for at in sorted(self._again) if at + HALF_HOUR <= min(done, self._next)]
+        again = await self._store.late_half_hours()
+        ready = [at for at in sorted(again) if at + HALF_HOUR <= min(done, self._next)]
         ahead = [self._next + HALF_HOUR * number for number in range((done - self._next) // HALF_HOUR)]
         made = 0
         for at in [*ready, *ahead][:MOST]:
             await self._make(at)
-            self._again.discard(at)
+            if at in again:
+                await self._store.write(Changes(late_made=((at, again[at]),)))
             self._next = max(self._next, at + HALF_HOUR)
             made += 1
         return made

@@ -7,6 +7,7 @@ range with 454. LevelOffset and PercentOffset have opposite senses, and neither 
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
@@ -123,7 +124,10 @@ class LevelsRule(Rule):
         share = None if value == 0 else self.levels[str(int(value))]
         if share is None:
             return NORMAL
-        return MORE if share == "more" else reduced(share, self.reference)
+        if share == "more":
+            return MORE
+        milder = {each for each in self.levels.values() if each != "more" and share < each < 1}
+        return replace(reduced(share, self.reference), step=len(milder))
 
 
 DRM_FRACTION: Mapping[int, float] = {0: 0.0, 1: 0.0, 2: 0.5, 3: 0.75}
@@ -151,7 +155,9 @@ class DrmRule(Rule):
         if value >= 4:
             return MORE if value == 4 else EXPORT
         note = "carried out as DRM 1: no disconnection device" if value == 0 else ""
-        return reduced(DRM_FRACTION[int(value)], self.reference, note)
+        share = DRM_FRACTION[int(value)]
+        milder = {each for each in DRM_FRACTION.values() if each > share}
+        return replace(reduced(share, self.reference, note), step=len(milder))
 
 
 class CapacityRule(Rule):

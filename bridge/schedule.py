@@ -65,6 +65,7 @@ def desired(pieces: Sequence[Effective], now: datetime, horizon: Horizon, place:
         periods=_periods(inside, start),
         source=", ".join(names),
         reason="; ".join(dict.fromkeys(piece.reason for piece in limited)),
+        authority=", ".join(dict.fromkeys(piece.authority for piece in limited if piece.authority)),
     )
 
 

@@ -41,7 +41,7 @@ def power(samples: Sequence[Sample], start: datetime, end: datetime, stale_s: fl
     if not known or known[-1].at < start - timedelta(seconds=stale_s):
         return 0.0, NOT_CONNECTED
     last = known[-1]
-    return round(last.power_w or 0.0, 1), GOOD if last.at >= start else STALE
+    return round(last.power_w or 0.0, 1), STALE if last.at < start else ESTIMATED if last.estimated else GOOD
 
 
 def energy(samples: Sequence[Sample], start: datetime, end: datetime) -> Value:
@@ -54,11 +54,12 @@ def energy(samples: Sequence[Sample], start: datetime, end: datetime) -> Value:
     before, last = bisect_left(times, start), bisect_left(times, end)
     if last == 0 or registers[last - 1].at < start:
         return 0.0, NOT_CONNECTED
-    values = [sample.energy_wh or 0.0 for sample in registers[max(0, before - 1) : last]]
+    inside = registers[max(0, before - 1) : last]
+    values = [sample.energy_wh or 0.0 for sample in inside]
     if len(values) < 2:
         return 0.0, NO_VALUE
     flowed = sum(b - a if b >= a else b for a, b in pairwise(values))
-    return round(flowed, 1), GOOD
+    return round(flowed, 1), ESTIMATED if any(sample.estimated for sample in inside) else GOOD
 
 
 def half_hourly(row: HalfHour | None, *, of_energy: bool) -> Value:

@@ -12,19 +12,28 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from bridge.allocate import GroupLimit, Strategy
 from bridge.arbiter import Source, StandingCap
+from bridge.cta2045.settings import CtaDeviceSection, CtaSection, check_devices
+from bridge.data_settings import AlertSection, EnergySection
 from bridge.dispatch import Calm, Patience
+from bridge.downlink import DownstreamSection
+from bridge.enrolment_settings import ConsentSection, FrequencyGuardSection
 from bridge.escalate import LastResort
 from bridge.groups import Group, Sharing
 from bridge.jobs import Keeping
+from bridge.load_settings import LoadSection
+from bridge.location import Level
+from bridge.ocpp.proxy_settings import ProxySection, conflicts
 from bridge.ocpp.settings import ChargerConfig, OcppSettings
 from bridge.outcomes import Measuring
 from bridge.overrides import Budget
 from bridge.points import Sampling
 from bridge.program import EventClass
-from bridge.resources import DEVICE_CLASSES, LEAST_A, Kind, Resource, Scenario
+from bridge.resources import Resource
 from bridge.schedule import Horizon
+from bridge.selftest import SelfTestSection
 from bridge.spread import least_window_s
 from bridge.supervision import Rhythm, Supervision
+from bridge.timetable import TimetableRule
 from bridge.verify import VerifyPolicy
 from runtime.settings import DatabaseUrl, Section, Settings, SettingsPath, load
 from ven.settings import VenSettings
@@ -157,6 +166,10 @@ class OverrideSection(Section):
     classes: tuple[EventClass, ...] = Field(
         default=(EventClass.RELIABILITY, EventClass.REGULATION), description="Event classes that cost budget"
     )
+    two_step: tuple[EventClass, ...] = Field(
+        default=(), description="Event classes that are left by a second, confirming step only"
+    )
+    confirm_s: PositiveSeconds = Field(default=60.0, description="The second step must come within so long, s")
 
 
 class GroupSection(Section):
@@ -170,6 +183,7 @@ class GroupSection(Section):
     reserve_offline: bool = Field(
         default=True, description="Keep room for chargers without contact; false: they are without power"
     )
+    owner: str = Field(default="", description="Who answers for the limit, as the register of limits names it")
     deadband_a: float = Field(default=1.0, ge=0, description="Shares that fit stay unless one would gain more, A")
 
 
@@ -190,6 +204,13 @@ class TelemetrySection(Section):
     history_days: float = Field(
         default=760.0, ge=1, le=4000, description="Half-hours of energy and power are kept this long, days"
     )
+    dsr: bool = Field(
+        default=False, description="Offer x-DSR as well: register, mains frequency, power and energy available"
+    )
+    locations: dict[str, tuple[Level, ...]] = Field(
+        default={},
+        description="Levels of the network that a VTN is told of its resources, by its name ('' is that of [ven])",
+    )
 
 
 class VtnSection(VenSettings):
@@ -207,37 +228,13 @@ class LogSection(Section):
     json_lines: bool = Field(default=True, description="JSON lines; false: readable lines for a terminal")
 
 
-class ChargerSection(Section):
+class ChargerSection(LoadSection):
     """One ``[[chargers]]`` table: a charger, which is a resource of the VEN."""
 
     identity: str = Field(min_length=1, max_length=48, description="Charge point identity, the last part of its URL")
-    resource_id: str = Field(min_length=1, description="resourceID that the VTN targets")
-    type: Kind = Field(default=Kind.EVSE, description="What it is; decides the device classes it answers to")
-    phases: Literal[1, 2, 3] = Field(default=3, description="Phases connected")
-    lines: tuple[Literal[1, 2, 3], ...] = Field(
-        default=(), description="Phases of the site it is wired to; empty: 1, or 1 and 2, or all"
-    )
     max_a: float = Field(default=32.0, ge=6, le=1000, description="Installed maximum, A per phase")
     rated_a: float | None = Field(
         default=None, ge=6, le=1000, description="What the device itself could do, A per phase"
-    )
-    voltage: float = Field(default=230.0, ge=100, le=1000, description="Line to neutral, V")
-    groups: tuple[str, ...] = Field(default=(), description="groupIDs it belongs to: site, feeder, substation")
-    site: str | None = Field(default=None, min_length=1, description="Site it stands on; a groupID too")
-    feeder: str | None = Field(default=None, min_length=1, description="Feeder that supplies it; a groupID too")
-    scenario: Scenario | None = Field(
-        default=None, description="Where it stands; en_route takes part in no demand response (CHG-14)"
-    )
-    priority: int = Field(default=0, ge=0, description="1 is served first in a group, 0 last (strategy priority)")
-    contracted_kw: float | None = Field(default=None, ge=0, description="Flexibility sold for it, kW; for the ledger")
-    binary: bool = Field(default=False, description="Can only be switched on and off: below its maximum it is off")
-    limit_a: float | None = Field(
-        default=None, ge=0, description="Limit that always holds, A per phase (source default)"
-    )
-    test_enrolled: bool = Field(default=False, description="Takes part in test events")
-    vtn: str = Field(default="", description="The VTN that leads it: a name of [[vtns]]; empty: that of [ven]")
-    also_vtns: tuple[str, ...] = Field(
-        default=(), description="Further VTNs it is enrolled with ('' is that of [ven]); the lowest limit counts"
     )
     password: SecretStr | None = Field(default=None, description="Basic-auth password, security profiles 1 and 2")
     unit: Literal["A", "W"] | None = Field(default=None, description="Overrules the unit the charger says it takes")
@@ -249,16 +246,11 @@ class ChargerSection(Section):
     registration: Literal["accepted", "pending", "rejected"] = Field(
         default="accepted", description="What its BootNotification is answered"
     )
-
-    @model_validator(mode="after")
-    def _wired(self) -> Self:
-        if self.lines and (len(self.lines) != self.phases or len(set(self.lines)) != len(self.lines)):
-            raise ValueError(f"lines: {self.phases} different phases of the site are needed, or none")
-        if self.rated_a is not None and self.rated_a < self.max_a:
-            raise ValueError(f"rated_a: {self.rated_a:g} A is below the installed maximum max_a = {self.max_a:g} A")
-        if self.limit_a is not None and 0.0 < self.limit_a < LEAST_A and self.type is Kind.EVSE:
-            raise ValueError(f"limit_a: a charger can hold 0 or {LEAST_A:g} A and more (MAP-09)")
-        return self
+    fallback: Literal["none", "availability", "stop"] = Field(
+        default="none",
+        description="What a limit of 0 does where it takes no limits: nothing, no new sessions, or end the session too",
+    )
+    soc: bool = Field(default=False, description="Have it send the car's state of charge, if it can")
 
 
 class BridgeSettings(Settings):
@@ -273,12 +265,44 @@ class BridgeSettings(Settings):
     dispatch: DispatchSection = DispatchSection()
     arbiter: ArbiterSection = ArbiterSection()
     override: OverrideSection = OverrideSection()
+    consent: ConsentSection = ConsentSection()
+    frequency_guard: FrequencyGuardSection = FrequencyGuardSection()
     telemetry: TelemetrySection = TelemetrySection()
+    alerts: AlertSection = AlertSection()
+    energy: EnergySection = EnergySection()
     log: LogSection = LogSection()
+    self_test: SelfTestSection = SelfTestSection()
     vtns: tuple[VtnSection, ...] = Field(default=(), description="Further VTNs")
     sites: tuple[SiteSection, ...] = Field(default=(), description="Sites with the limit of their connection")
     groups: tuple[GroupSection, ...] = Field(default=(), description="Other groups with a limit of their own")
-    chargers: tuple[ChargerSection, ...] = Field(min_length=1, description="The chargers; only these are let in")
+    calendar: tuple[TimetableRule, ...] = Field(default=(), description="Limits that return every week")
+    downstream: DownstreamSection | None = Field(default=None, description="A VTN below that events are passed on to")
+    chargers: tuple[ChargerSection, ...] = Field(default=(), description="The chargers; only these are let in")
+    proxies: tuple[ProxySection, ...] = Field(
+        default=(), description="CSMSs of CPOs that the bridge stands in front of, with their chargers"
+    )
+    cta: CtaSection = CtaSection()
+    cta_devices: tuple[CtaDeviceSection, ...] = Field(default=(), description="CTA-2045 devices on ports of this host")
+
+    @property
+    def loads(self) -> tuple[LoadSection, ...]:
+        """Everything that can be limited."""
+        return (*self.chargers, *self.cta_devices)
+
+    @model_validator(mode="after")
+    def _loads_are_told_apart(self) -> Self:
+        if not self.loads and self.downstream is None:
+            raise ValueError("chargers: needs at least one of [[chargers]] and [[cta_devices]]")
+        for name in ("identity", "resource_id"):
+            seen: set[str] = set()
+            for table, loads in (("chargers", self.chargers), ("cta_devices", self.cta_devices)):
+                for each in loads:
+                    key = getattr(each, name)
+                    if key in seen:
+                        raise ValueError(f"{table}: {name} {key!r} is given twice")
+                    seen.add(key)
+        check_devices(self.cta, self.cta_devices)
+        return self
 
     @model_validator(mode="after")
     def _groups_have_members(self) -> Self:
@@ -296,27 +320,35 @@ class BridgeSettings(Settings):
         return self
 
     @model_validator(mode="after")
+    def _calendar_has_members(self) -> Self:
+        known, seen = resources(self), set[str]()
+        for each in self.calendar:
+            if each.id in seen:
+                raise ValueError(f"calendar: id {each.id!r} is given twice")
+            if not any(each.is_for(resource) for resource in known):
+                raise ValueError(f"calendar: {each.id!r} is for nobody here")
+            seen.add(each.id)
+        return self
+
+    @model_validator(mode="after")
     def _vtns_are_known(self) -> Self:
         names = ["", *(each.name for each in self.vtns)]
         if len(set(names)) != len(names):
             raise ValueError("vtns: a name is given twice")
-        for charger in self.chargers:
-            for name in (charger.vtn, *charger.also_vtns):
+        for each in self.loads:
+            for name in (each.vtn, *each.also_vtns):
                 if name not in names:
-                    raise ValueError(f"chargers: {charger.identity!r} names {name!r}, which is none of [[vtns]]")
+                    table = "chargers" if isinstance(each, ChargerSection) else "cta_devices"
+                    raise ValueError(f"{table}: {each.identity!r} names {name!r}, which is none of [[vtns]]")
         return self
 
-    @field_validator("chargers")
-    @classmethod
-    def _unique(cls, value: tuple[ChargerSection, ...]) -> tuple[ChargerSection, ...]:
-        for name in ("identity", "resource_id"):
-            seen: set[str] = set()
-            for charger in value:
-                key = getattr(charger, name)
-                if key in seen:
-                    raise ValueError(f"{name} {key!r} is given twice")
-                seen.add(key)
-        return value
+    @model_validator(mode="after")
+    def _proxies_fit(self) -> Self:
+        registrations = {each.identity: each.registration for each in self.chargers}
+        fault = conflicts(self.proxies, registrations, self.ocpp.security_profile, self.ocpp.hold_pending)
+        if fault is not None:
+            raise ValueError(fault)
+        return self
 
 
 def read_settings(path: Path | None) -> BridgeSettings:
@@ -363,12 +395,17 @@ def supervision(settings: BridgeSettings) -> Supervision:
             per_day=settings.override.per_day,
             per_week=settings.override.per_week,
             classes=frozenset(settings.override.classes),
+            two_step=frozenset(settings.override.two_step),
+            confirm_s=settings.override.confirm_s,
         ),
         sharing=Sharing(
             strategy=settings.arbiter.strategy,
             rotate_s=settings.arbiter.rotate_s,
             reserve_offline=settings.arbiter.reserve_offline,
         ),
+        guard=settings.frequency_guard.guard,
+        calendar=settings.calendar,
+        consent_required=settings.consent.required,
         last_resort=LastResort(enabled=settings.arbiter.cut_supply, verify_s=settings.arbiter.cut_verify_s),
         groups=(
             *(_group(each, Source.SITE) for each in settings.sites),
@@ -378,7 +415,7 @@ def supervision(settings: BridgeSettings) -> Supervision:
             each.resource_id: (
                 StandingCap(source=Source.DEFAULT, limit_a=each.limit_a, reason="limit_a of the settings"),
             )
-            for each in settings.chargers
+            for each in settings.loads
             if each.limit_a is not None
         },
     )
@@ -394,6 +431,7 @@ def _group(section: GroupSection, source: Source) -> Group:
     return Group(
         group_id=section.id,
         source=source,
+        owner=section.owner,
         limit=GroupLimit(per_phase_a=section.max_a, total_kw=section.max_kw),
         sharing=Sharing(
             strategy=section.strategy,
@@ -413,6 +451,8 @@ def sampling(settings: BridgeSettings) -> Sampling:
         buffer_s=int(telemetry.buffer_days * 86_400),
         history_s=int(telemetry.history_days * 86_400),
         stale_s=telemetry.stale_after_s,
+        dsr=telemetry.dsr,
+        locations=telemetry.locations,
     )
 
 
@@ -426,36 +466,15 @@ def keeping(settings: BridgeSettings) -> Keeping:
 
 
 def resources(settings: BridgeSettings) -> tuple[Resource, ...]:
-    """Return the chargers as resources."""
-    return tuple(
-        Resource(
-            resource_id=charger.resource_id,
-            charger=charger.identity,
-            max_a=charger.max_a,
-            phases=charger.phases,
-            voltage=charger.voltage,
-            groups=charger.groups,
-            test_enrolled=charger.test_enrolled,
-            device_classes=DEVICE_CLASSES[charger.type],
-            kind=charger.type,
-            rated_a=charger.rated_a,
-            wired_to=charger.lines,
-            site=charger.site,
-            feeder=charger.feeder,
-            scenario=charger.scenario,
-            priority=charger.priority,
-            contracted_kw=charger.contracted_kw,
-            binary=charger.binary,
-        )
-        for charger in settings.chargers
-    )
+    """Return all loads as resources, the chargers first."""
+    return tuple(load.resource for load in settings.loads)
 
 
 def upstreams(
     settings: BridgeSettings, chargers: tuple[Resource, ...]
 ) -> tuple[tuple[str, VenSettings, tuple[Resource, ...]], ...]:
     """Return every VTN: its name, its settings, and the resources it leads or that are enrolled with it."""
-    served = {each.resource_id: {each.vtn, *each.also_vtns} for each in settings.chargers}
+    served = {each.resource_id: {each.vtn, *each.also_vtns} for each in settings.loads}
     return tuple(
         (name, ven, tuple(each for each in chargers if name in served[each.resource_id]))
         for name, ven in (("", settings.ven), *((each.name, each) for each in settings.vtns))
@@ -476,6 +495,8 @@ def charger_configs(settings: BridgeSettings) -> tuple[ChargerConfig, ...]:
             max_periods=charger.max_periods,
             decimals=charger.decimals,
             registration=charger.registration,
+            soc=charger.soc,
+            fallback=charger.fallback,
         )
         for charger in settings.chargers
     )

@@ -141,4 +141,5 @@ class StandingBook:
             members=self.members[group_id],
             source=source,
             reason=reason,
+            owner="" if group is None or source is not group.source else group.owner,
         )

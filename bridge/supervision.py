@@ -13,11 +13,13 @@ from bridge.desk import ScheduleSink
 from bridge.dispatch import Calm, Patience
 from bridge.escalate import LastResort
 from bridge.groups import Group, Sharing
+from bridge.guard import FrequencyGuard
 from bridge.opts import OptSink
 from bridge.outage import Outage
 from bridge.outcomes import Measuring
 from bridge.overrides import Budget
 from bridge.schedule import Horizon
+from bridge.timetable import TimetableRule
 from bridge.verify import VerifyPolicy
 
 
@@ -44,6 +46,9 @@ class Supervision:
     budget: Budget = field(default_factory=Budget)
     sharing: Sharing = field(default_factory=Sharing)
     last_resort: LastResort = field(default_factory=LastResort)
+    guard: FrequencyGuard = field(default_factory=FrequencyGuard)
+    calendar: tuple[TimetableRule, ...] = ()
+    consent_required: bool = False  # only who has agreed to a programme takes part in its events (ARB-19)
     groups: tuple[Group, ...] = ()
     configured: Mapping[str, tuple[StandingCap, ...]] = field(default_factory=dict)  # by resourceID
 

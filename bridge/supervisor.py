@@ -11,22 +11,25 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from bridge.batches import batches
+from bridge.batches import in_turns
+from bridge.dispatch import Step
+from bridge.enrolment import Enrolled
+from bridge.halfhour import to_make_again
 from bridge.program import Programmes
 from bridge.sharing import event_dividends
 from bridge.store import Changes
-from bridge.wishes import Wishes
 from runtime.logs import bound_reference, get_logger
 
 SET_BACK_S = 2.0  # the clock went back by more than this: a step, not the jitter of two readers
 GATHER_S = 0.05  # after something happened: a burst of answers makes one round, not hundreds
 LOOKED = 500  # resources attended in one round: nobody else waits longer for the loop, or for an override
+NOTED = 250  # resources whose presence and limits are noted in one transaction
 FOLLOWED = 500  # chargers whose own view is compared in one round: small fleets at every tick, large ones in turn
 
 log = get_logger(__name__)
 
 
-class Supervisor(Wishes):
+class Supervisor(Enrolled):
     """One bridge's loop over all its resources. ``fleet`` holds what the chargers of ``target`` say."""
 
     # -- life ---------------------------------------------------------------------------------------------------------
@@ -43,6 +46,8 @@ class Supervisor(Wishes):
         await self.escalator.load()
         await self.presence.load()
         await self._link.load(now)
+        await self._load_needs(now)
+        await self._load_enrolment(now)
         await self._set_back(now)
 
     async def run(self) -> None:
@@ -81,6 +86,7 @@ class Supervisor(Wishes):
     def use(self, programmes: Programmes) -> None:
         """Take over programmes that were read anew, for events under way as well."""
         self.planner.use(programmes)
+        self._roll_at = self._activated_at = self._clock.now()
         self.events_changed()
 
     def events_changed(self) -> None:
@@ -101,9 +107,12 @@ class Supervisor(Wishes):
             if now >= self._flush_at:
                 await self._flush(now)
             self._stale |= await self._link.update(now)
+            await self._mind_enrolment(now)
             if self._stale or now >= self._refresh_at or self.planner.reference_due(now):
                 await self._replan(now)
             await self._driver_actions(now)
+            await self._mind_needs(now)
+            await self._mind_modes(now)
             await self._close_overrides(now)
             await self._arbitrate(now)
             looked = self.agenda.take(now, LOOKED)
@@ -120,25 +129,35 @@ class Supervisor(Wishes):
 
     async def _attend(self, looked: Sequence[str], now: datetime) -> bool:
         """Look at some resources: send, judge, note, report; True if more may be due at once."""
-        await self._send(self._steps(looked, now), now)
+        steps: list[Step] = []
+        async for some in in_turns(looked):
+            steps += self._steps(some, now)
+        await self._send(steps, now)
         again = await self.ledger.judge(self.planner.plans, looked, lambda name: self._scene(name, now))
         self._again |= dict.fromkeys(charger for charger in again if self.fleet.get(charger).connected)
         for charger in self._again:
             self._look(charger)
         more = await self.ledger.measure(now, lambda: self._flush(now))
-        await self.presence.note(
-            ((each.charger, *self._present(each, now)) for each in map(self.resources.get, looked) if each), now
-        )
-        await self.attributor.note({name: self.effective(name, now) for name in looked}, now)
-        await self.attributor.write(self.planner.plans, lambda: self._flush(now), now)
+        async for some in in_turns(looked, NOTED):
+            await self.presence.note(
+                ((each.charger, *self._present(each, now)) for each in map(self.resources.get, some) if each), now
+            )
+            await self.attributor.note({name: self.effective(name, now) for name in some}, now)
+        await self.attributor.write(self.planner.plans, lambda: self._flush(now), now, self.claims)
         await self._escalate(looked, now)
-        if self._reported != self.ledger.version:
-            version = self.ledger.version
-            await self.reporter.report(tuple(self.ledger.outcomes.values()), now)
-            self._reported = -1 if self.reporter.behind else version
-        for name in looked:
-            self._appoint(name, now)
+        await self._report(now)
+        async for some in in_turns(looked):
+            for name in some:
+                self._appoint(name, now)
         return self._edges(looked, now) or more
+
+    async def _report(self, now: datetime) -> None:
+        """Tell upstream what the outcomes that have changed mean; all of them if the last telling failed."""
+        behind, fresh = self.reporter.behind, self.ledger.take_fresh()
+        if behind or fresh:
+            outcomes = self.ledger.outcomes
+            told = tuple(outcomes.values()) if behind else fresh
+            await self.reporter.report(told, now, {event_id for event_id, _ in outcomes})
 
     def _edges(self, looked: Sequence[str], now: datetime) -> bool:
         """Have the groups divided anew at whose members another limit has begun or ended; True if there are any."""
@@ -169,7 +188,8 @@ class Supervisor(Wishes):
     async def _set_back(self, now: datetime) -> None:
         """Bring everything that remembers an instant back to ``now``, and plan anew: what was over may be in force."""
         self._stale = self._all = True
-        self._refresh_at = self._flush_at = now
+        self._activated_at = None
+        self._refresh_at = self._flush_at = self._modes_at = self._roll_at = now
         self.agenda.clear()
         self.fleet.set_back(now)
         self.dispatcher.set_back(now)
@@ -195,6 +215,8 @@ class Supervisor(Wishes):
         self._all = False
         self._refresh_at = now + timedelta(seconds=self.settings.rhythm.refresh_s)
         await self.desk.tell(now)
+        if self.planner.refused:
+            await self.reporter.refuse(self.planner.refused, now, {event_id for event_id, _ in self.ledger.outcomes})
 
     async def _arbitrate(self, now: datetime) -> None:
         """Divide the limits of groups anew where something has changed, and let the changed limits count."""
@@ -218,9 +240,8 @@ class Supervisor(Wishes):
 
     async def _rearbitrate(self, names: Iterable[str], now: datetime) -> None:
         """Work out many limits anew, some at a time: the loop is everybody's."""
-        for some in batches(tuple(names), LOOKED):
+        async for some in in_turns(tuple(names)):
             self.planner.arbitrate(some, self.desk.by_resource, now)
-            await asyncio.sleep(0)
 
     # -- last resort --------------------------------------------------------------------------------------------------
 
@@ -242,7 +263,8 @@ class Supervisor(Wishes):
         self._flush_at = now + timedelta(seconds=self.settings.rhythm.flush_s)
         readings = self.fleet.take_readings()
         try:
-            await self._store.write(Changes(readings=readings))
+            late = to_make_again((reading.at for reading in readings), now)
+            await self._store.write(Changes(readings=readings, late=tuple((start, now) for start in late)))
         except BaseException:  # cancelled too: a report that took too long must not cost readings
             self.fleet.put_back(readings)
             raise

@@ -45,6 +45,7 @@ class LimitSchedule:
     periods: tuple[LimitPeriod, ...]
     source: str
     reason: str
+    authority: str = ""  # the bases of its limits: contract, emergency, customer (ARB-12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,11 @@ class CommandResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeterReading:
-    """One reading: total import ``power_w`` (W), ``current_a`` per phase (A), cumulative import ``energy_wh`` (Wh)."""
+    """One reading: total ``power_w`` (W), ``current_a`` per phase (A), cumulative import ``energy_wh`` (Wh).
+
+    Power is signed: below zero the device gives back (MAP-14). ``soc`` is the car's state of charge, 0 to 1, as it says
+    itself; ``session`` names the charging session, so that one car's figures are never taken for another's.
+    """
 
     charger: str
     at: datetime
@@ -66,14 +71,39 @@ class MeterReading:
     current_a: tuple[float, ...] | None = None
     energy_wh: float | None = None
     source: str = "meter"
+    estimated: bool = False  # worked out by the device (from a rating, say), not measured
+    soc: float | None = None
+    session: str = ""
+    frequency_hz: float | None = None  # of the mains, where the device measures it (TEL-02)
+
+    @property
+    def metered(self) -> bool:
+        """True if a meter has said anything, not only the car."""
+        return self.power_w is not None or self.current_a is not None or self.energy_wh is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarNeeds:
+    """What a car or its driver asks for in the running ``session``: energy (Wh), by when, and what its battery holds.
+
+    ``None`` is what was not said. ``soc`` and ``full_soc`` are 0 to 1.
+    """
+
+    session: str
+    energy_wh: float | None = None
+    departure: datetime | None = None
+    soc: float | None = None
+    full_soc: float | None = None
+    battery_wh: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignLimit:
     """A limit on a charger that is not the bridge's: who set it, as the charger says, and what it is in A per phase.
 
-    ``by`` is how it was learnt: the charger told (``notified``), its profiles were read (``profiles``), or its
-    composite schedule is below ours (``composite``), which is the weakest witness.
+    ``by`` is how it was learnt: it passed here on its way from another system (``relayed``), the charger told
+    (``notified``), its profiles were read (``profiles``), or its composite schedule is below ours (``composite``),
+    which is the weakest witness.
     """
 
     source: str
@@ -100,6 +130,9 @@ class ChargerStatus:
     last_reading: MeterReading | None = None
     connected_since: datetime | None = None
     foreign: tuple[ForeignLimit, ...] = ()
+    limit_in_w: bool = False  # limits reach it as a total in W, not as A per phase
+    enrolled: bool = True  # False: it takes no limits, and there is no fallback for it (OCP-08)
+    own_delay_s: int | None = None  # it delays what it is told by up to so long at random (RND-05); None: not known
     unresponsive: bool = False  # connected, and has left several calls in a row without an answer (OCP-09)
 
 
@@ -152,4 +185,8 @@ class FleetEvents(Protocol):
 
     def driver_action(self, identity: str, kind: str, now: datetime) -> None:
         """Something only a person does at the charger, for example ``override`` (OCP-11: a hint, never certain)."""
+        ...
+
+    def needs(self, identity: str, needs: CarNeeds, now: datetime) -> None:
+        """The car has said what it needs (ISO 15118 by way of OCPP 2.0.1)."""
         ...

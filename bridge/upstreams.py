@@ -89,6 +89,16 @@ class Upstreams:
             found += stored if len(self._lanes) == 1 else [one for each in stored if (one := _aimed(lane, each))]
         return tuple(found)
 
+    async def everything(self) -> tuple[StoredEvent, ...]:
+        """Return the events of all VTNs as they came, under their names in the bridge."""
+        found: list[StoredEvent] = []
+        for lane in self._lanes.values():
+            for each in await lane.events.events():
+                descriptor = each.event.descriptor
+                named = replace(descriptor, event_id=lane.named(descriptor.event_id))
+                found.append(replace(each, event=replace(each.event, descriptor=named)))
+        return tuple(found)
+
     async def forget(self, event_id: str) -> None:
         """Hide an event that every resource has ended."""
         lane, raw = self._split(event_id)

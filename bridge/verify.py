@@ -65,6 +65,11 @@ class Observation:
     before_w: float | None  # mean power before the start, None: not measured
     override: str | None  # the reason of the override that takes this event out
     retries: int  # how often the schedule was asserted again because the meter disagreed
+    held: str = ""  # why a command is held back by us, '' if none is
+    foreign: str = ""  # limits of other systems that the charger tells of
+    silent_since: datetime | None = None  # connected, and nothing that we ask is answered
+    in_w: bool = False  # the charger is told watts in all, not amperes per phase
+    says: tuple[bool, str] | None = None  # whether the device itself says that it follows, and in which words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,15 +167,29 @@ def _without_meter(seen: Observation, policy: VerifyPolicy, now: datetime) -> Ve
         if seen.accepted_at is None:
             return Verdict(state=OutcomeState.RECEIVED, reason="the charger is not connected")
         return None
+    if begun and _is_silent(seen, policy, now):
+        return Verdict(
+            state=OutcomeState.UNRESPONSIVE,
+            reason="connected, and leaves every call without an answer; no meter reading",
+        )
     if seen.trouble in (CommandOutcome.REJECTED, CommandOutcome.NOT_SUPPORTED):
         return Verdict(state=OutcomeState.FAILED, reason=f"refused by the charger: {seen.trouble_detail}")
     if seen.trouble is not None:
         return Verdict(
             state=OutcomeState.UNRESPONSIVE, reason=f"no usable answer ({seen.trouble}): {seen.trouble_detail}"
         )
+    if begun and seen.held and seen.accepted_at is None:
+        return Verdict(state=OutcomeState.PARTIAL, reason=f"held back: {seen.held}")  # RND-11: correct, and no fault
     if seen.accepted_at is None and (seen.limit_a is not None or not begun):
         return Verdict(state=OutcomeState.RECEIVED, reason="not yet accepted by the charger")
     return None
+
+
+def _is_silent(seen: Observation, policy: VerifyPolicy, now: datetime) -> bool:
+    """True if the charger has said nothing for so long that whatever was proven before says nothing about now."""
+    if seen.silent_since is None or now < seen.silent_since + timedelta(seconds=policy.offline_after_s):
+        return False
+    return seen.reading is None or seen.reading.at <= seen.silent_since
 
 
 def _waiting(previous: OutcomeState, reason: str, why: str) -> Verdict:
@@ -193,7 +212,10 @@ def _by_meter(
     if amperes is None or fresh is None:
         if not seen.transaction:
             return Verdict(state=OutcomeState.IDLE, reason="no charging session: nothing to limit")
-        return _waiting(previous, reason, "in force by time, no meter reading since it settled")
+        if seen.says is not None and not seen.says[0]:  # CTA-04: an acknowledgement without effect is no delivery
+            return Verdict(state=OutcomeState.FAILED, reason=f"acknowledged without effect: {seen.says[1]}")
+        told = "" if seen.says is None else f"; the device says that it follows: {seen.says[1]}"
+        return _waiting(previous, reason, f"in force by time, no meter reading since it settled{told}")
     watts = power_w(fresh, seen.voltage) or 0.0
     if watts < policy.idle_w and (not seen.transaction or _was_idle(seen, policy)):
         words = "the charger draws nothing and drew nothing before" if seen.transaction else "no charging session"
@@ -210,13 +232,30 @@ def _was_idle(seen: Observation, policy: VerifyPolicy) -> bool:
     return (seen.effective_a or 0.0) > 0.0
 
 
-def _compare(seen: Observation, amperes: float, policy: VerifyPolicy, reading: MeterReading) -> Verdict:
+def _in_amperes(
+    seen: Observation, amperes: float, policy: VerifyPolicy, reading: MeterReading
+) -> tuple[bool, str, str]:
+    """Compare phase by phase; return whether the limit is met, what is drawn and the limit as texts name them."""
     limit_a, derived = seen.limit_a or 0.0, by_power(reading, seen.phases)
-    if amperes <= allowed_a(limit_a, seen.phases, seen.voltage, policy, derived=derived):
-        words = f"meter reads {amperes:.1f} A per phase, limit {limit_a:g} A"
-        one_phase_a = (reading.power_w or 0.0) / seen.voltage
-        if derived and one_phase_a > allowed_a(limit_a, 1, seen.voltage, policy, derived=True):
-            words += "; by total power, for the meter does not say how it is spread over the phases"
+    met, limit = amperes <= allowed_a(limit_a, seen.phases, seen.voltage, policy, derived=derived), f"{limit_a:g} A"
+    one_phase_a = (reading.power_w or 0.0) / seen.voltage
+    if met and derived and one_phase_a > allowed_a(limit_a, 1, seen.voltage, policy, derived=True):
+        limit += "; by total power, for the meter does not say how it is spread over the phases"
+    return met, f"{amperes:.1f} A per phase", limit
+
+
+def _in_watts(seen: Observation, amperes: float, policy: VerifyPolicy, reading: MeterReading) -> tuple[bool, str, str]:
+    """Compare total power: a charger that is told watts may give all of them to a car on one phase (MAP-08)."""
+    limit_w = (seen.limit_a or 0.0) * seen.phases * seen.voltage
+    drawn_w = power_w(reading, seen.voltage) or 0.0
+    met = drawn_w <= limit_w + max(limit_w * policy.tolerance, policy.tolerance_w)
+    return met, f"{drawn_w / 1000:.2f} kW ({amperes:.1f} A)", f"{limit_w / 1000:.6g} kW in all"
+
+
+def _compare(seen: Observation, amperes: float, policy: VerifyPolicy, reading: MeterReading) -> Verdict:
+    met, drawn, limit = (_in_watts if seen.in_w else _in_amperes)(seen, amperes, policy, reading)
+    if met:
+        words = f"meter reads {drawn}, limit {limit}"
         if seen.limited_by is not None:
             return Verdict(
                 state=OutcomeState.CONSTRAINED_BY,
@@ -225,12 +264,14 @@ def _compare(seen: Observation, amperes: float, policy: VerifyPolicy, reading: M
                 met=True,
             )
         return Verdict(state=OutcomeState.VERIFIED, reason=words, checked=True, met=True)
-    words = f"meter reads {amperes:.1f} A per phase against a limit of {limit_a:g} A"
+    words = f"meter reads {drawn} against a limit of {limit}"
     if seen.retries < policy.retries:
         return Verdict(state=OutcomeState.APPLIED, reason=f"{words}; asserting again", checked=True, retry=True)
+    others = f"; another system sets limits there: {seen.foreign}" if seen.foreign else ""
+    tried = f"after {seen.retries} {'retry' if seen.retries == 1 else 'retries'}"
     return Verdict(
         state=OutcomeState.FAILED,
-        reason=f"accepted and ignored: {words} after {seen.retries} {'retry' if seen.retries == 1 else 'retries'}",
+        reason=f"accepted and ignored: {words} {tried}{others}",
         checked=True,
     )
 

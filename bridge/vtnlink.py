@@ -8,10 +8,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.assess import Assessor
+from bridge.contents import ContentBook
+from bridge.downlink import Passing
+from bridge.downstream import Route
 from bridge.points import Sampling
 from bridge.program import Programmes
 from bridge.resources import Resource
@@ -24,6 +26,7 @@ from runtime.clock import Clock, Draw
 from runtime.lifecycle import Part, held, task
 from ven.client import VenClient
 from ven.listener import PushListener
+from ven.metrics import VenFigures
 from ven.settings import VenSettings
 from ven.state import VenStore
 
@@ -40,6 +43,8 @@ class Surroundings:
     draw: Draw
     changed: Callable[[], None]
     flush: Callable[[], Awaitable[None]]
+    contents: ContentBook
+    routes: tuple[Route, ...] = ()  # events that are passed on are taken on, whatever the loads here can do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,17 +86,26 @@ async def open_link(
     settings: VenSettings,
     resources: tuple[Resource, ...],
     around: Surroundings,
-    registry: CollectorRegistry | None,
+    figures: VenFigures,
 ) -> VtnLink:
-    """Make one VTN's part, its state read; ``registry`` takes its figures."""
+    """Make one VTN's part, its state read; ``figures`` takes its figures under its name."""
     store = await VenStore.open(around.engine, name)
 
     def ven_id() -> str | None:
         registration = store.snapshot.registration
         return None if registration is None else registration.ven_id
 
-    assessor = Assessor(around.programmes, resources, ven_id)
-    telemetry = Telemetry(resources=resources, samples=around.store, flush=around.flush, sampling=around.sampling)
+    contents = around.contents
+    assessor = Assessor(around.programmes, resources, ven_id, lambda: frozenset(contents()))
+    telemetry = Telemetry(
+        resources=resources,
+        samples=around.store,
+        flush=around.flush,
+        sampling=around.sampling,
+        contents=contents,
+        tellers=lambda: contents.tellers,
+        levels=around.sampling.locations.get(name, ()),
+    )
 
     async def collect(request: ReportRequest, start: datetime, end: datetime) -> tuple[ReportInterval, ...]:
         return await telemetry.collect(request, start, end)
@@ -99,14 +113,14 @@ async def open_link(
     ven = VenClient(
         settings=settings,
         store=store,
-        assess=assessor,
+        assess=Passing(assessor, around.routes) if around.routes else assessor,
         capabilities=telemetry.capabilities,
         collect=collect,
         clock=around.clock,
         draw=around.draw,
         on_change=around.changed,
         ssl_context=client_tls(settings),
-        registry=registry,
+        metrics=figures.of(name),
     )
     return VtnLink(
         name=name,

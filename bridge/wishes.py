@@ -8,7 +8,8 @@ from datetime import datetime
 
 from bridge.arbiter import Override, Source
 from bridge.core import Core
-from bridge.overrides import OverrideRefused
+from bridge.desk import DRIVER
+from bridge.overrides import ConfirmationNeeded, OverrideRefused
 from bridge.store import StandingLimit
 from runtime.logs import get_logger
 
@@ -58,17 +59,30 @@ class Wishes(Core):
     # -- overrides ----------------------------------------------------------------------------------------------------
 
     async def override(
-        self, resource_id: str, *, event_id: str | None, reason: str, duration_s: float | None, source: str
+        self,
+        resource_id: str,
+        *,
+        event_id: str | None,
+        reason: str,
+        duration_s: float | None,
+        source: str,
+        confirmation: str | None = None,
     ) -> Override:
         """Let a charger leave events: decision and opt are durable when this returns, the command is on its way.
 
-        Raises ``KeyError`` for an unknown resource, ``UnknownEvent``, ``OverrideRefused``.
+        Raises ``KeyError`` for an unknown resource, ``UnknownEvent``, ``OverrideRefused``, ``ConfirmationNeeded``.
         """
         asked_at = self._clock.now()
         async with self._lock:
             name = self.resources[resource_id].resource_id
             made, new = await self.desk.make(
-                name, event_id=event_id, reason=reason, duration_s=duration_s, source=source, now=asked_at
+                name,
+                event_id=event_id,
+                reason=reason,
+                duration_s=duration_s,
+                source=source,
+                now=asked_at,
+                confirmation=confirmation,
             )
             if new:
                 await self._at_once(name, asked_at)
@@ -112,7 +126,7 @@ class Wishes(Core):
             await self.ledger.judge(self.planner.plans, (name,), lambda each: self._scene(each, now))
             mine = [each for each in self.ledger.outcomes.values() if each.resource_id == name]
             if mine:
-                await self.reporter.report(tuple(self.ledger.outcomes.values()), now)
+                await self.reporter.report(mine, now, {event_id for event_id, _ in self.ledger.outcomes})
         except Exception as error:
             log.error("an override is durable and follows at the next round", resource=name, exc_info=error)
 
@@ -133,8 +147,11 @@ class Wishes(Core):
         name = self._resource_of[identity]
         try:
             _, new = await self.desk.make(
-                name, event_id=None, reason=f"at the charger: {kind}", duration_s=None, source="driver", now=at
+                name, event_id=None, reason=f"at the charger: {kind}", duration_s=None, source=DRIVER, now=at
             )
+        except ConfirmationNeeded as needed:
+            log.info("driver action waits for a second", charger=identity, kind=kind, until=needed.until.isoformat())
+            return
         except OverrideRefused as refusal:
             log.info("driver action without effect", charger=identity, kind=kind, why=refusal.detail)
             return

@@ -13,6 +13,7 @@ from typing import Self
 from urllib.parse import quote
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certs import files
@@ -27,6 +28,7 @@ from certs.profiles import (
     Role,
     ca_certificate,
     leaf_certificate,
+    station_request,
 )
 from openadr.identity import fingerprint
 
@@ -113,7 +115,7 @@ class Authority:
             inventory, issuer = self.inventory(), self._issuer(role, key_type)
             key = files.new_key(key_type)
             serial = x509.random_serial_number()
-            leaf = leaf_certificate(request, key=key, issuer=issuer, serial=serial, now=now, days=days)
+            leaf = leaf_certificate(request, key=key.public_key(), issuer=issuer, serial=serial, now=now, days=days)
             record = self._record(request, key_type, leaf, cert_path)
             cert_path.parent.mkdir(exist_ok=True, mode=0o700)
             files.write_certificates(cert_path, leaf)
@@ -122,6 +124,23 @@ class Authority:
             files.write_inventory(self._inventory, (*inventory, record))
             files.write_key(key_path, key)
         return Issued(cert_path=cert_path, key_path=key_path, chain_path=chain_path, fingerprint=record.fingerprint)
+
+    def sign_station(self, csr: bytes, *, identity: str, organisation: str, now: datetime) -> str:
+        """Sign a charging station's own request and return its chain (PEM); its key stays with the station.
+
+        Raises ``ProfileError`` for a request that is not for ``identity`` and ``organisation``.
+        """
+        request, key = station_request(csr, identity, organisation)
+        kind = KeyType.RSA if isinstance(key, rsa.RSAPublicKey) else KeyType.EC
+        with files.locked(self.directory):
+            inventory, issuer = self.inventory(), self._issuer(Role.OCPP, kind)
+            serial = x509.random_serial_number()
+            leaf = leaf_certificate(request, key=key, issuer=issuer, serial=serial, now=now)
+            path = self.directory / "issued" / f"{request.profile}-{quote(identity, safe='')}-{serial:x}.pem"
+            path.parent.mkdir(exist_ok=True, mode=0o700)
+            files.write_certificates(path, leaf, issuer[0])
+            files.write_inventory(self._inventory, (*inventory, self._record(request, kind, leaf, path)))
+        return path.read_text(encoding="ascii")
 
     @property
     def _inventory(self) -> Path:

@@ -12,11 +12,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 SKEW = timedelta(hours=1)  # a device whose clock is a little slow must not refuse a fresh certificate
 CA_DAYS = 3650
 MAX_NAME = 64  # ub-common-name and ub-organization-name of RFC 5280
@@ -117,7 +119,7 @@ def ca_certificate(
     builder = _builder(
         subject=name,
         issuer=issuer_name,
-        key=key,
+        key=key.public_key(),
         issuer_key=issuer_key,
         serial=serial,
         since=now - SKEW,
@@ -134,7 +136,7 @@ def ca_certificate(
 def leaf_certificate(
     request: LeafRequest,
     *,
-    key: PrivateKey,
+    key: PublicKey,
     issuer: tuple[x509.Certificate, PrivateKey],
     serial: int,
     now: datetime,
@@ -156,7 +158,7 @@ def leaf_certificate(
         until=min(now + timedelta(days=rule.days if days is None else days), issuer[0].not_valid_after_utc),
     )
     # Key encipherment is what TLS_RSA_WITH_AES_128_CBC_SHA256 (R67) does with an RSA key; an EC key never enciphers.
-    usage = _key_usage(digital_signature=True, key_encipherment=isinstance(key, rsa.RSAPrivateKey), authority=False)
+    usage = _key_usage(digital_signature=True, key_encipherment=isinstance(key, rsa.RSAPublicKey), authority=False)
     usages = rule.usages + (rule.usages_with_names if request.names else ())
     builder = (
         builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -169,11 +171,33 @@ def leaf_certificate(
     return builder.sign(issuer[1], hashes.SHA256())
 
 
+def station_request(csr: bytes, identity: str, organisation: str) -> tuple[LeafRequest, PublicKey]:
+    """Read a station's certificate request (PEM). Raises ``ProfileError`` unless it is signed and asks for itself."""
+    try:
+        asked = x509.load_pem_x509_csr(csr)
+        key = asked.public_key()
+        signed = asked.is_signature_valid
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise ProfileError(f"request: cannot be read ({error})") from error
+    if not signed:
+        raise ProfileError("request: its signature is not that of its key")
+    if not isinstance(key, PublicKey) or key.key_size < (2048 if isinstance(key, rsa.RSAPublicKey) else 224):
+        raise ProfileError("request: the key must be RSA with 2048 bits or EC with 224 and more (A00.FR.5)")
+    for field, oid, wanted in (
+        ("common name", NameOID.COMMON_NAME, identity),
+        ("organisation", NameOID.ORGANIZATION_NAME, organisation),
+    ):
+        said = [str(attribute.value) for attribute in asked.subject.get_attributes_for_oid(oid)]
+        if said != [wanted]:
+            raise ProfileError(f"{field}: the request says {said}, not {wanted!r}")
+    return LeafRequest(profile=Profile.OCPP_STATION, common_name=identity, organisation=organisation).checked(), key
+
+
 def _builder(
     *,
     subject: x509.Name,
     issuer: x509.Name,
-    key: PrivateKey,
+    key: PublicKey,
     issuer_key: PrivateKey,
     serial: int,
     since: datetime,
@@ -185,11 +209,11 @@ def _builder(
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
-        .public_key(key.public_key())
+        .public_key(key)
         .serial_number(serial)
         .not_valid_before(since)
         .not_valid_after(until)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )
 

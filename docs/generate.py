@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from bridge.settings import ENV_PREFIX as BRIDGE_PREFIX
 from bridge.settings import BridgeSettings
-from docs import conformance, signal_profile
+from docs import chargers, conformance, signal_profile
 from vtn.settings import ENV_PREFIX as VTN_PREFIX
 from vtn.settings import VtnSettings
 
@@ -67,12 +67,21 @@ def _tables(brackets: str, name: str, definitions: dict[str, Any], meaning: str 
     for key, part in section["properties"].items():
         inner = _nested(part, definitions)
         if inner is not None:
-            lines += _tables(f"{brackets[:-1]}.{key}]", inner, definitions, str(part.get("description", "")))
+            named = ".NAME" if "additionalProperties" in part else ""
+            lines += _tables(
+                f"[{brackets.strip('[]')}.{key}{named}]", inner, definitions, str(part.get("description", ""))
+            )
+        elif part.get("type") == "array" and "properties" in definitions.get(str(_target(part)), {}):
+            inner = str(_target(part))
+            listed = f"[[{brackets.strip('[]')}.{key}]]"
+            lines += _tables(listed, inner, definitions, str(part.get("description", "")))
     return lines
 
 
 def _target(part: dict[str, Any]) -> str | None:
-    reference = part.get("$ref") or part.get("items", {}).get("$ref")
+    values = part.get("additionalProperties")
+    each = values if isinstance(values, dict) else part.get("items", {})  # of a table of tables, of a list of them
+    reference = part.get("$ref") or each.get("$ref")
     return None if reference is None else str(reference).rsplit("/", 1)[-1]
 
 
@@ -82,7 +91,7 @@ def settings_page(title: str, prefix: str, model: type[BaseModel]) -> list[str]:
     definitions = schema["$defs"]
     lines = [f"## {title}", "", f"Environment: `{prefix}SECTION__KEY`.", ""]
     for key, part in schema["properties"].items():
-        name = _target(part)
+        name = _target(part) or _nested(part, definitions)
         if name is None:
             continue
         brackets = f"[[{key}]]" if part.get("type") == "array" else f"[{key}]"
@@ -106,7 +115,7 @@ def settings() -> str:
     return "\n".join([*head, *pages]).rstrip() + "\n"
 
 
-PAGES = {"settings.md": settings, **conformance.PAGES, **signal_profile.PAGES}
+PAGES = {"settings.md": settings, **conformance.PAGES, **signal_profile.PAGES, **chargers.PAGES}
 
 
 def main() -> int:

@@ -9,14 +9,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from bridge.asks import Basis
+from bridge.asks import Basis, Effect
+from bridge.cta2045.mapping import PRICE_SIGNALS
 from bridge.program import OverrideTable, Programme
 from bridge.programmes import load, names
-from bridge.rules import DRM_FRACTION, FITTING, LevelsRule, PriceRule, SignalRule
+from bridge.rules import DRM_FRACTION, FITTING, DrmRule, LevelsRule, PriceRule, SignalRule
+from openadr.model import SignalType
 from openadr.signals import RULES
 
 VECTORS = Path(__file__).parents[1] / "schemas" / "signal-profile.vectors.json"
-NOT_YET = "not mapped yet"  # the CTA-2045 driver is to fill this column
 
 MEANING = {
     "levels": "a fraction of the reference for each level; 0 is normal operation; `more` asks for load",
@@ -31,16 +32,36 @@ MEANING = {
     "price": "the fraction of the highest band that the price reaches; no cap below all bands",
     "informative": "stored and shown, never a limit",
 }
+_STOP = "Grid Emergency (0B); where it may be overridden Power Level 0 (06 00)"
+_REFUSED = "refused: optOut, 469, nothing sent"
 DRM = (
-    ("0", "open disconnection device", "emergency programme, capacity 0.0", "as DRM 1; DRM 0 is not claimed"),
-    ("1", "no import", "capacity 0.0; dispatch setpoint 0; `x-DRM` 1", "0 A"),
-    ("2", "import ≤ 50 %", "capacity 0.5 (fixed); multiplier 0.5 or PercentOffset -50 (dynamic); `x-DRM` 2", "50 %"),
-    ("3", "import ≤ 75 %", "capacity 0.75; multiplier 0.75 or PercentOffset -25; `x-DRM` 3", "75 %; no power quality"),
-    ("4", "more import", "delta or PercentOffset above 0, LevelOffset below 0; `x-DRM` 4", "no limit of the event's"),
-    ("5", "no export", "`x-DRM` 5", "refused: optOut, 469, nothing sent"),
-    ("6", "export ≤ 50 %", "negative dispatch; `x-DRM` 6", "refused: optOut, 469, nothing sent"),
-    ("7", "export ≤ 75 %", "negative dispatch; `x-DRM` 7", "refused: optOut, 469, nothing sent"),
-    ("8", "more export", "negative dispatch; `x-DRM` 8", "refused: optOut, 469, nothing sent"),
+    ("0", "open disconnection device", "emergency programme, capacity 0.0", "as DRM 1; DRM 0 is not claimed", _STOP),
+    ("1", "no import", "capacity 0.0; dispatch setpoint 0; `x-DRM` 1", "0 A", _STOP),
+    (
+        "2",
+        "import ≤ 50 %",
+        "capacity 0.5 (fixed); multiplier 0.5 or PercentOffset -50 (dynamic); `x-DRM` 2",
+        "50 %",
+        "Power Level (06 3F); in steps Critical Peak (0A)",
+    ),
+    (
+        "3",
+        "import ≤ 75 %",
+        "capacity 0.75; multiplier 0.75 or PercentOffset -25; `x-DRM` 3",
+        "75 %; no power quality",
+        "Power Level (06 5F); in steps Shed (01)",
+    ),
+    (
+        "4",
+        "more import",
+        "delta or PercentOffset above 0, LevelOffset below 0; `x-DRM` 4",
+        "no limit of the event's",
+        "Grid Guidance good (0C 02), then Load Up (17)",
+    ),
+    ("5", "no export", "`x-DRM` 5", _REFUSED, _REFUSED),
+    ("6", "export ≤ 50 %", "negative dispatch; `x-DRM` 6", _REFUSED, _REFUSED),
+    ("7", "export ≤ 75 %", "negative dispatch; `x-DRM` 7", _REFUSED, _REFUSED),
+    ("8", "more export", "negative dispatch; `x-DRM` 8", _REFUSED, _REFUSED),
 )
 
 
@@ -92,6 +113,21 @@ def _override(programme: Programme) -> str:
     return str(programme.override)
 
 
+def _cta(rule: SignalRule, programme: Programme) -> str:
+    """Return what CTA-2045 devices are sent for a rule's values."""
+    priced = rule.type is SignalType.PRICE_MULTIPLIER or programme.cta2045.base_price is not None
+    prices = "relative prices (07, 08, 09)" if rule.name in PRICE_SIGNALS and priced else ""
+    if rule.rule == "informative":
+        return prices or "nothing"
+    if rule.rule == "charge_state":
+        return "Load Up (17, 0C) of the energy missing"
+    level = "Power Level (06)"
+    if isinstance(rule, LevelsRule | DrmRule) and (steps := ", ".join(each.value for each in programme.cta2045.steps)):
+        level = f"{level}; {steps}: mildest level Shed (01), others Critical Peak (0A)"
+    stop = "" if programme.overridable(Effect.STOP) else "; no import: Grid Emergency (0B)"
+    return "; ".join(filter(None, (f"{level}{stop}", prices)))
+
+
 def _programme(name: str) -> list[str]:
     [programme] = load((name,)).by_context.values()
     figures = {
@@ -106,10 +142,11 @@ def _programme(name: str) -> list[str]:
         "VTN silent": f"`{programme.comms_loss.policy.value}` after {programme.comms_loss.after_s} s",
         "dynamic reference": f"mean of {programme.reference_window_s} s before the start",
         "charge that starts inside": {"fixed": "installed maximum", "free": "no limit"}[programme.started_inside],
+        "CTA-2045 in steps": ", ".join(kind.value for kind in programme.cta2045.steps) or "none",
     }
     lines = [f"### `{name}`: {programme.title}", "", *_table(("", ""), ((k, v) for k, v in figures.items()))]
     rows = (
-        (rule.name, rule.type.value, f"`{rule.rule}`", _reference(rule), _detail(rule), NOT_YET)
+        (rule.name, rule.type.value, f"`{rule.rule}`", _reference(rule), _detail(rule), _cta(rule, programme))
         for rule in programme.signals
     )
     return [*lines, *_table(("signalName", "signalType", "rule", "reference", "values", "CTA-2045"), rows)]
@@ -123,6 +160,15 @@ def _result(expect: dict[str, Any]) -> str:
     if expect.get("group_kw") is not None:
         return f"{expect['group_kw']:g} kW for all"
     return "no limit" if expect["limit_a"] is None else f"{expect['limit_a']:g} A"
+
+
+def _devices(told: dict[str, str] | None) -> str:
+    """Return what devices of each kind are sent; once, if that is the same for all."""
+    if not told:
+        return "-"
+    if len(set(told.values())) == 1:
+        return next(iter(told.values()))
+    return "; ".join(f"{kind.replace('_', ' ')}: {words}" for kind, words in told.items())
 
 
 def _vectors() -> list[str]:
@@ -140,7 +186,7 @@ def _vectors() -> list[str]:
                 "-" if before is None else f"{before / 1000:g} kW",
                 _result(each["expect"]),
                 each["expect"].get("effect", "-"),
-                each["cta2045"] or NOT_YET,
+                _devices(each["cta2045"]),
                 ", ".join(each["requirements"]),
             )
         )
@@ -156,6 +202,24 @@ def _times() -> list[str]:
         effective = f"{each['expect']['start']} to {each['expect']['end']}"
         rows.append((f"`{each['id']}`", each["programme"], scheduled, window, f"{each['drawS']} s", effective))
     return _table(("vector", "programme", "scheduled", "startafter", "draw", "effective"), rows)
+
+
+def _contents() -> list[str]:
+    rows = []
+    for each in json.loads(VECTORS.read_text())["contents"]:
+        on = each["resource"]
+        limits = (f"{limit:g} A" if not at else f"{limit:g} A after {at} s" for at, limit in each["expect"])
+        rows.append(
+            (
+                f"`{each['id']}`",
+                f"{each['signalType']} {each['value']:g} {each['unit'] or ''}".strip(),
+                f"{each['contentKWh']:g} of {each['fullKWh']:g} kWh",
+                f"{each['hours']} h",
+                f"{on['max_a']:g} A, {on['phases']} phase{'s' if on['phases'] > 1 else ''}",
+                ", ".join(limits),
+            )
+        )
+    return _table(("vector", "CHARGE_STATE", "content at the start", "length", "installed", "limit"), rows)
 
 
 INTRODUCTION = """# Signal profile
@@ -180,6 +244,9 @@ programme of your own: [howto](../howto/write-a-programme.md).
 8. Of several signals in one event the first in the programme's order decides; several events combine by the most
    restrictive.
 9. An on/off device is switched off by anything below its maximum (MAP-07).
+10. A **CTA-2045** device is asked for a share of its rating (Request Power Level, rounded down to 1/127) or, for the
+    kinds that a programme lists, for steps. *else* is the next command after a refusal, for a model of which nothing is
+    known ([devices](../howto/cta2045-devices.md)). Every event ends with one End Shed (02 00). Bytes are for an hour.
 
 ## When
 
@@ -199,8 +266,9 @@ def page() -> str:
     for name in names():
         lines += _programme(name)
     lines += ["## Demand response modes of AS/NZS 4755", ""]
-    lines += _table(("DRM", "meaning", "as OpenADR", "over OCPP", "CTA-2045"), ((*row, NOT_YET) for row in DRM))
-    return "\n".join([*lines, "## Golden vectors", "", *_vectors()]).rstrip() + "\n"
+    lines += _table(("DRM", "meaning", "as OpenADR", "over OCPP", "CTA-2045"), DRM)
+    lines += ["## Golden vectors", "", *_vectors(), "## Where the state of charge is known", "", *_contents()]
+    return "\n".join(lines).rstrip() + "\n"
 
 
 PAGES = {"signal-profile.md": page}

@@ -8,6 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from openadr.intervals import LoadControlState as LoadControlState
+from openadr.intervals import LoadControlValue as LoadControlValue
+from openadr.intervals import PlainIntervals as PlainIntervals
+from openadr.intervals import ReportInterval as ReportInterval
+from openadr.intervals import ReportPayload as ReportPayload
+from openadr.intervals import ResourceStatus as ResourceStatus
 from openadr.times import ZERO, Duration
 
 
@@ -247,57 +253,6 @@ class ReportDescription:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoadControlValue:
-    """One child of oadrLoadControlState."""
-
-    current: float
-    minimum: float | None = None
-    maximum: float | None = None
-    normal: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadControlState:
-    """oadr:oadrLoadControlState; children mirror the four LOAD_CONTROL types."""
-
-    capacity: LoadControlValue | None = None
-    level_offset: LoadControlValue | None = None
-    percent_offset: LoadControlValue | None = None
-    set_point: LoadControlValue | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceStatus:
-    """oadr:oadrPayloadResourceStatus (TELEMETRY_STATUS)."""
-
-    online: bool
-    manual_override: bool
-    load_control_state: LoadControlState | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportPayload:
-    """oadr:oadrReportPayload: the value of one rID; a float or a resource status."""
-
-    r_id: str
-    value: float | ResourceStatus
-    confidence: int | None = None  # 0..100
-    accuracy: float | None = None  # in the value's unit (R319)
-    data_quality: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportInterval:
-    """One ei:interval of a data report: point data has dtstart and no duration (R314, R315, R342)."""
-
-    payloads: tuple[ReportPayload, ...]
-    dtstart: datetime | None = None
-    duration: Duration | None = None
-    uid: int | None = None
-    feeds: tuple[str, ...] = ()  # Green Button: each an atom:feed as XML text, instead of payloads
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """oadr:oadrReport: METADATA has descriptions, reportRequestID 0 (R311); data has dtstart, intervals (R313)."""
 
@@ -307,7 +262,7 @@ class Report:
     report_name: str | None = None
     dtstart: datetime | None = None
     duration: Duration | None = None
-    intervals: tuple[ReportInterval, ...] = ()
+    intervals: tuple[ReportInterval, ...] | PlainIntervals = ()
     descriptions: tuple[ReportDescription, ...] = ()
 
 

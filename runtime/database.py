@@ -8,7 +8,7 @@ writer. Do not open one inside the other's write block. Whoever creates an engin
 import asyncio
 import hashlib
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.util import await_only
 
+from runtime import sqlite
+
 BUSY_TIMEOUT_S = 10.0  # another process (a CLI beside the server) may hold the file's write lock for one commit
 POOL_TIMEOUT_S = 30.0  # a wait this long for a connection is a fault: say so rather than hang
 SQLITE_READERS = 4  # read connections a file: reads are short, and each costs a thread
@@ -38,16 +40,33 @@ class DatabaseError(Exception):
 
 
 class SqliteEngine(AsyncEngine):
-    """A SQLite file: this engine's pool is the one writer, ``readers`` serves ``read``."""
+    """A SQLite file: this engine's pool is the one writer, ``readers`` serves ``read``, ``ask`` has its own."""
 
-    __slots__ = ("readers",)
+    __slots__ = ("_asking", "_opening", "readers")
 
     def __init__(self, writer: AsyncEngine, readers: AsyncEngine) -> None:
         super().__init__(writer.sync_engine)
         self.readers = readers
+        self._asking: sqlite.Connection | None = None
+        self._opening = asyncio.Lock()
+
+    async def ask(self, statement: str, values: Sequence[Any]) -> Sequence[Any]:
+        """Return the rows of a query that needs no transaction, as the driver gives them."""
+        async with self._opening:
+            if self._asking is None:
+                arguments, options = self.dialect.create_connect_args(self.url)
+                connection = sqlite.Connection(*arguments, **options, isolation_level=None, timeout=BUSY_TIMEOUT_S)
+                await connection
+                self._asking = connection
+                await connection.run("PRAGMA query_only=ON", ())
+        *_, rows = await self._asking.run(statement, values)
+        return rows
 
     async def dispose(self, close: bool = True) -> None:
         """Close the readers, then the writer."""
+        asking, self._asking = self._asking, None
+        if asking is not None:
+            await asking.close()
         await self.readers.dispose(close)
         await super().dispose(close)
 
@@ -103,20 +122,20 @@ def _sqlite(url: URL, busy_s: float) -> AsyncEngine:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DatabaseError(f"the database's folder {folder} cannot be made: {error.strerror}") from error
-    writer = _sqlite_pool(url, busy_s, size=1, begin="BEGIN IMMEDIATE", read_only=False)
+    writer = _sqlite_pool(url, busy_s, size=1, read_only=False)
     if memory:
         return writer
-    return SqliteEngine(writer, _sqlite_pool(url, busy_s, size=SQLITE_READERS, begin="BEGIN", read_only=True))
+    return SqliteEngine(writer, _sqlite_pool(url, busy_s, size=SQLITE_READERS, read_only=True))
 
 
-def _sqlite_pool(url: URL, busy_s: float, *, size: int, begin: str, read_only: bool) -> AsyncEngine:
+def _sqlite_pool(url: URL, busy_s: float, *, size: int, read_only: bool) -> AsyncEngine:
     engine = create_async_engine(
         url,
         poolclass=AsyncAdaptedQueuePool,
         pool_size=size,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_S,
-        connect_args={"isolation_level": None, "timeout": busy_s},
+        connect_args={"isolation_level": None, "timeout": busy_s, "async_creator_fn": sqlite.Connection},
     )
 
     @event.listens_for(engine.sync_engine, "connect")
@@ -125,7 +144,11 @@ def _sqlite_pool(url: URL, busy_s: float, *, size: int, begin: str, read_only: b
 
     @event.listens_for(engine.sync_engine, "begin")
     def _on_begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        driver = connection.connection.driver_connection
+        if read_only and isinstance(driver, sqlite.Connection):
+            driver.begin_later()
+        else:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 

@@ -13,7 +13,7 @@ from aiohttp import web
 
 LINGER_S = 1.0  # how long the rest of a refused body is read and thrown away, so that the refusal is heard
 LARGE_BYTES = 20_000  # reading so much takes about half a millisecond; a poll must not wait for more
-THREADS = 2  # parsing and schema go on while the loop runs; what is Python takes turns with it
+THREADS = 1  # parsing and schema go on while the loop runs; a second one would only take turns with it for the rest
 _CONTENT_TYPES = frozenset({"application/xml", "application/xml;charset=utf-8"})
 T = TypeVar("T")
 

@@ -38,7 +38,8 @@ _NAME_KEY = "_logger"  # structlog takes no initial value called "logger"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _references = count(randbits(64))
 _generation = 0  # counts the calls of ``configure``
-_CHATTY = ("aiosqlite", "alembic", "asyncio", "ocpp", "sqlalchemy", "websockets", "aiohttp.access")
+_often: TextIO | None = None  # where ``write_often`` writes by itself
+_CHATTY = ("aiosqlite", "alembic", "apscheduler", "asyncio", "ocpp", "sqlalchemy", "websockets", "aiohttp.access")
 
 
 class _Named:
@@ -61,6 +62,30 @@ class _Named:
 def get_logger(name: str) -> Logger:
     """Return a logger whose lines carry ``logger=name``; safe to call at import, configured later."""
     return cast(Logger, _Named(name))
+
+
+Facts = tuple[tuple[str, object], ...]
+
+
+def write_often(name: str, event: str, *facts: Facts) -> None:
+    """Write a line at level info, as ``get_logger(name).info(event, ...)`` does, whose facts repeat.
+
+    Each group of facts is encoded once for all the lines that have it: there is such a line for almost every request.
+    """
+    out = _often
+    if out is None or structlog.get_config()["processors"][:1] != [_json_line]:
+        get_logger(name).info(event, **{key: value for group in facts for key, value in group})
+        return
+    reference = _reference.get()
+    ref = f', "ref": "{reference}"' if reference else ""
+    same = ", ".join(map(_encoded, (*facts, (("event", event), ("logger", name)))))
+    out.write(f'{{{same}{ref}, "at": "{_at()}", "level": "info"}}\n')
+    out.flush()
+
+
+@lru_cache(maxsize=50_000)
+def _encoded(facts: Facts) -> str:
+    return _ENCODER.encode({key: _masked(key, value) for key, value in facts})[1:-1]
 
 
 def new_reference() -> str:
@@ -96,8 +121,9 @@ def configure(level: str = "info", json: bool = True, stream: TextIO | None = No
         raise ValueError(f"log level {level!r}: use one of {', '.join(LEVELS).lower()}")
     number = logging.getLevelNamesMapping()[level.upper()]
     out = sys.stderr if stream is None else stream
-    global _generation
+    global _generation, _often
     _generation += 1
+    _often = out if json and number <= logging.INFO else None
     common: list[Processor] = [
         _add_facts,
         structlog.processors.add_log_level,
@@ -193,5 +219,9 @@ def _add_facts(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> M
         event["logger"] = name
     if reference := _reference.get():
         event.setdefault("ref", reference)
-    event["at"] = _CLOCK.now().replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    event["at"] = _at()
     return event
+
+
+def _at() -> str:
+    return _CLOCK.now().replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

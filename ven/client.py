@@ -20,7 +20,7 @@ from runtime.clock import Clock, Draw, new_id
 from runtime.logs import bound_reference, get_logger
 from ven import opts, registration, reports
 from ven.contact import Contact, VenStatus
-from ven.metrics import VenMetrics
+from ven.metrics import VenFigures, VenMetrics
 from ven.model import (
     Action,
     Assess,
@@ -69,7 +69,7 @@ class VenClient:
         on_change: Callable[[], None],
         ssl_context: ssl.SSLContext | None,
         transport: Transport | None = None,
-        registry: CollectorRegistry | None = None,
+        metrics: VenMetrics | None = None,
         make_id: Callable[[str], str] = new_id,
     ) -> None:
         self._settings = settings
@@ -86,7 +86,7 @@ class VenClient:
             max_answer_bytes=settings.max_answer_bytes,
             seal=self.seal,
         )
-        self._metrics = VenMetrics(registry or CollectorRegistry())
+        self._metrics = metrics or VenFigures(CollectorRegistry()).of("")
         self._contact = Contact(settings, self._metrics)
         self._rules = _rules(settings, assess, capabilities, draw, make_id)
         self._session = Session(self._rules)
@@ -105,7 +105,7 @@ class VenClient:
                     action = await self._act()
                 except Exception:
                     log.exception("ven turn failed")
-                    self._metrics.faults.inc()
+                    self._metrics.fault()
                     self._resync = True  # an answer may be lost with it
                     action = Wait(until=self._clock.now() + timedelta(seconds=FAULT_PAUSE_S))
                 if isinstance(action, Wait):

@@ -56,7 +56,7 @@ class Contact:
 
     def failed(self, message: str, failed: ExchangeFailed) -> None:
         """Note an exchange without an answer."""
-        self._metrics.failures.labels(failure=failed.failure.value).inc()
+        self._metrics.failed(failed.failure.value)
         self._failure = str(failed)
         log.warning("exchange failed", message=message, failure=failed.failure.value, detail=failed.detail)
 

@@ -210,11 +210,15 @@ class Send:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gather:
-    """Action: collect the data of ``stored`` for [start, end) and hand it to ``Session.collected``."""
+    """Action: collect the data of ``stored`` for [start, end) and hand it to ``Session.collected``.
+
+    ``partial``: more of what was asked for follows in further collections.
+    """
 
     stored: StoredRequest
     start: datetime
     end: datetime
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,12 @@ JITTER = 0.1  # +-10 % on every pause, against herds
 
 def pause_s(attempts: int, rules: Rules, draw: Callable[[], float]) -> float:
     """Return the pause in seconds after ``attempts`` failures in a row (1 = the first)."""
-    base = min(rules.backoff_first_s * 2.0 ** min(attempts - 1, 30), rules.backoff_max_s)
-    return base * (1 + JITTER * (2 * draw() - 1))
+    return spread_s(min(rules.backoff_first_s * 2.0 ** min(attempts - 1, 30), rules.backoff_max_s), draw)
+
+
+def spread_s(pause: float, draw: Callable[[], float]) -> float:
+    """Return a pause in seconds, spread so that a fleet which was turned away together does not come back together."""
+    return pause * (1 + JITTER * (2 * draw() - 1))
 
 
 def owe(state: State, service: Service, message: Message, now: datetime) -> State:

@@ -1,7 +1,8 @@
 """The VEN as reporter: METADATA, taking and cancelling report requests, and delivering data when it is due.
 
 Rule: a set of requests is taken whole or not at all (check first, then change); one delivery covers one
-reportBackDuration, so an outage is made good by several reports of the ordinary size, oldest first (R346).
+reportBackDuration, so an outage is made good by several reports of the ordinary size, oldest first (R346); what is
+larger goes in portions (``ven.portions``).
 """
 
 import hashlib
@@ -26,6 +27,7 @@ from openadr.model import (
 )
 from openadr.times import Duration
 from ven.model import Gather, ReportCapability, State, StoredRequest
+from ven.portions import portion_end
 
 METADATA = "METADATA"  # reportSpecifierID that asks for the list itself (R327)
 BACKLOG_PERIODS = 100  # deliveries made good after an outage at the least (R510); more where more is buffered
@@ -177,12 +179,14 @@ def due(state: State, now: datetime, capabilities: Capabilities = ()) -> Gather 
     if not ready:
         return None
     stored = min(ready, key=lambda one: one.next_due)
+    specifier = stored.request.specifier.report_specifier_id
+    mine = next((each for each in capabilities if each.report_specifier_id == specifier), None)
     if stored.last:
         end = now if stored.until is None else min(now, stored.until)
-        return Gather(stored=stored, start=min(stored.covered_until, end), end=end)
-    specifier = stored.request.specifier.report_specifier_id
-    kept = [each.duration for each in capabilities if each.report_specifier_id == specifier]
-    stored = _skip_backlog(stored, now, kept[0] if kept else Duration())
+        start = min(stored.covered_until, end)
+        reach = end if mine is None else portion_end(stored, mine, start, end)
+        return Gather(stored=stored, start=start, end=reach, partial=reach < end)
+    stored = _skip_backlog(stored, now, Duration() if mine is None else mine.duration)
     end = stored.next_due if stored.until is None else min(stored.next_due, stored.until)
     return Gather(stored=stored, start=min(stored.covered_until, end), end=end)
 
@@ -202,7 +206,9 @@ def advanced(state: State, gather: Gather) -> State:
     stored, requests = gather.stored, dict(state.requests)
     key = stored.request.report_request_id
     following = stored.request.specifier.report_back_duration.after(stored.next_due)
-    if stored.last or (stored.until is not None and gather.end >= stored.until):
+    if gather.partial:
+        requests[key] = replace(stored, covered_until=gather.end)
+    elif stored.last or (stored.until is not None and gather.end >= stored.until):
         del requests[key]
     else:
         requests[key] = replace(stored, next_due=following, covered_until=gather.end)

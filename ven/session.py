@@ -63,6 +63,7 @@ from ven.model import (
     Wait,
 )
 from ven.payloads import Payloads, answered_at_once, owed, said
+from ven.portions import pieces
 
 _IDLE = timedelta(days=1)  # nothing known to wait for: a bound, so that a wait is always finite
 
@@ -225,7 +226,11 @@ class Session:
         if hopeless:
             state = _given_up(state, purpose, send)
             notes = (Note(what="request_given_up", detail=f"{purpose}: {failure}", warning=True),)
-        pause = self._rules.reregister_s if hopeless else outbox.pause_s(attempts, self._rules, self._rules.draw)
+        draw = self._rules.draw
+        if hopeless:
+            pause = outbox.spread_s(self._rules.reregister_s, draw)
+        else:
+            pause = outbox.pause_s(attempts, self._rules, draw)
         retry = Retry(attempts=attempts, not_before=now + timedelta(seconds=pause))
         return Step(state=state.linked(retries={**state.link.retries, purpose: retry}), notes=notes)
 
@@ -327,12 +332,19 @@ class Session:
         if reports.is_metadata(gather.stored.request):
             message = reports.metadata(capabilities, held.ven_id, request_id, now, report_request_id=key)
             return Step(state=outbox.owe(state, Service.EI_REPORT, message, now))
-        try:
-            update = reports.data(gather, intervals, capabilities, ven_id=held.ven_id, request_id=request_id, now=now)
-        except OadrError as error:
-            state, _ = reports.cancel(state, [key], False, now)
-            return Step(state=state, notes=(Note(what="report_ended", detail=error.description, warning=True),))
-        return outbox.owe_report(state, update, now, self._rules.max_owed_reports)
+        if gather.partial and not intervals:
+            return Step(state=state)  # nothing from so far back; what follows says more
+        notes: tuple[Note, ...] = ()
+        for number, piece in enumerate(pieces(intervals)):
+            request_id = request_id if number == 0 else self._rules.new_id("req")
+            try:
+                update = reports.data(gather, piece, capabilities, ven_id=held.ven_id, request_id=request_id, now=now)
+            except OadrError as error:
+                state, _ = reports.cancel(state, [key], False, now)
+                return Step(state=state, notes=(Note(what="report_ended", detail=error.description, warning=True),))
+            step = outbox.owe_report(state, update, now, self._rules.max_owed_reports)
+            state, notes = step.state, (*notes, *step.notes)
+        return Step(state=state, notes=notes)
 
 
 _METADATA_ID = "metadata-"  # the requestID names the content, so a resend after a restart is the same message

@@ -14,7 +14,7 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from openadr.tls import TlsProfile, server_context
-from runtime.clock import Clock, new_id, system_draw
+from runtime.clock import Beat, Clock, new_id, system_draw
 from runtime.database import create_engine, health, upgrade
 from runtime.http import Server, serve
 from runtime.intake import LINGER_S, Intake
@@ -70,7 +70,7 @@ def build(settings: VtnSettings, clock: Clock, engine: AsyncEngine | None = None
         metrics=VtnMetrics(registry),
         intake=intake,
     )
-    pusher = _pusher(settings, store, desk, clock, outbox, endpoints.replays, PushMetrics(registry))
+    pusher = _pusher(settings, store, desk, Beat(clock), outbox, endpoints.replays, PushMetrics(registry))
     operator = operator_app(
         Handling(store, desk, clock, outbox.flush),
         token=settings.operator.token.get_secret_value(),
@@ -170,14 +170,15 @@ class Application:
             push_signatures(self.settings).close()
         await upgrade(self.engine, MIGRATIONS, version_table=VERSION_TABLE)
         await self.outbox.look_around()
+        beat = Beat(self.clock)
         self._loops = [
-            asyncio.create_task(self.outbox.watch(self.clock), name="watch"),
+            asyncio.create_task(self.outbox.watch(beat), name="watch"),
             asyncio.create_task(self.outbox.ahead(self.clock), name="ahead"),
-            asyncio.create_task(self.outbox.write_on(self.clock), name="deliveries"),
-            asyncio.create_task(self.outbox.keep_seen(self.clock), name="seen"),
-            asyncio.create_task(self.reporting.run(self.clock), name="reports"),
-            asyncio.create_task(Farewells(self.store).run(self.clock), name="farewells"),
-            asyncio.create_task(self.endpoints.replays.forget_on(self.clock), name="nonces"),
+            asyncio.create_task(self.outbox.write_on(beat), name="deliveries"),
+            asyncio.create_task(self.outbox.keep_seen(beat), name="seen"),
+            asyncio.create_task(self.reporting.run(beat), name="reports"),
+            asyncio.create_task(Farewells(self.store).run(beat), name="farewells"),
+            asyncio.create_task(self.endpoints.replays.forget_on(beat), name="nonces"),
             asyncio.create_task(Retention(self.store, self.settings.retention.days()).run(self.clock), name="prune"),
         ]
         if self.pusher is not None:

@@ -6,17 +6,14 @@ A signed message is opened before anything looks at its content, its nonce is ta
 its answer is signed; nothing that is remembered of unsigned messages stands in for that.
 """
 
-import zlib
 from asyncio import BaseTransport
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import format_datetime
-from functools import lru_cache, partial
+from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from aiohttp import web
-from aiohttp.http import SERVER_SOFTWARE
 from prometheus_client import Counter
 
 from openadr.errors import OadrError, WireError
@@ -27,8 +24,9 @@ from openadr.wire.replay import UsedNonce
 from runtime.clock import Clock
 from runtime.http import REFERENCE_HEADER
 from runtime.intake import Intake, Refusal
-from runtime.logs import get_logger, new_reference
-from vtn.lane import Way
+from runtime.logs import Facts, get_logger, new_reference, write_often
+from vtn.coding import chosen, coded, last_headers, packed, whole
+from vtn.lane import Later, Way
 from vtn.metrics import VtnMetrics
 from vtn.payloads import Parcel
 from vtn.peers import Peer, Peers, TlsPeers
@@ -44,10 +42,7 @@ PATHS: Mapping[str, Service] = {PATH.format(service=service.value): service for 
 _CONTENT_TYPES = frozenset({"application/xml", "application/xml;charset=utf-8"})
 _KNOWN_POLLS = 50_000  # polls remembered by their bytes
 _POLL_BYTES = 2_000  # longer ones are decoded each time
-_STORED_BYTES = 6_000  # longer answers are compressed; must be below 65,536, what one stored block holds
 _UNFINISHED = frozenset({400, 408, 413})  # answered before the body came to its end: the connection is of no more use
-_GZIP_HEAD = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # RFC 1952: deflate, no name, no time, unknown system
-_ZLIB_HEAD = b"\x78\x01"  # RFC 1950: deflate, 32 kB window, fastest
 log = get_logger(__name__)
 
 
@@ -121,7 +116,7 @@ class Endpoints:
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         reference = new_reference()
-        coding = _coding(request.headers.get("Accept-Encoding", ""))
+        coding = chosen(request.headers.get("Accept-Encoding", ""))
         try:
             body = await self._answer(request, coding)
         except Refusal as refusal:
@@ -146,7 +141,7 @@ class Endpoints:
             _check_content(headers)
         except Refusal:
             return None
-        return Way(_coding(headers.get("Accept-Encoding", "")))
+        return Way(chosen(headers.get("Accept-Encoding", "")))
 
     def sender(self, transport: BaseTransport) -> Peer | None:
         """Return who sends all that comes on a connection."""
@@ -165,10 +160,35 @@ class Endpoints:
             parcel = self._memory.at_once(sender.fingerprint, poll, now)
             if parcel is None:
                 return None
-            reference, found = new_reference(), _coded(parcel.body, way.coding)
+            reference, found = new_reference(), packed(parcel, way.coding)
             self._note(Poll, "oadrDistributeEvent", 200, parcel.events, sender.fingerprint, poll.ven_id)
         self._memory.seen(sender.fingerprint, now)
-        return _http(reference, way.coding, found, _date(int(now.timestamp())))
+        return whole(reference, way.coding, found, last_headers(int(now.timestamp())))
+
+    def soon(self, way: Way, body: bytes, sender: Peer, transport: BaseTransport) -> Later | None:
+        """Answer a signed poll that finds nothing once its nonce is written."""
+        now = self._clock.now()
+        opened = self.signatures.open_at_once(body, sender.der, now)
+        if opened is None:
+            return None
+        poll = opened.message
+        if not isinstance(poll, Poll) or not self._memory.quiet(sender.fingerprint, poll.ven_id, now, signed=True):
+            self.signatures.keep(body, sender.der, now, opened)
+            return None
+        return self._soon(way, poll, opened.nonce, sender, transport, now)
+
+    async def _soon(
+        self, way: Way, poll: Poll, nonce: UsedNonce, sender: Peer, transport: BaseTransport, now: datetime
+    ) -> bytes | None:
+        try:
+            await self.replays.use(nonce)
+            self._memory.seen(sender.fingerprint, now)
+            nothing = self._nothing(poll.ven_id, None)
+            body = await self.signatures.seal(nothing, transport.get_extra_info("ssl_object"), now)
+        except Exception:
+            return None  # the long way says what is wrong
+        self._metrics.empty_polls.inc()
+        return whole(new_reference(), way.coding, coded(body, way.coding), last_headers(int(now.timestamp())))
 
     def _text(self, request: web.BaseRequest, status: int, text: str, reference: str) -> web.Response:
         self._metrics.refused.labels(str(status)).inc()
@@ -210,7 +230,7 @@ class Endpoints:
             self._memory.seen(peer, now)
         elif isinstance(reply, str):
             return self._nothing(reply, coding)
-        body = self._renderer.encode(empty(reply) if isinstance(reply, str) else reply)
+        body = self._nothing(reply, None) if isinstance(reply, str) else self._renderer.encode(reply)
         return await self._put(request, body, now, coding, signed=letter.signed or self._promised(message))
 
     def _promised(self, message: Message) -> bool:
@@ -224,7 +244,7 @@ class Endpoints:
     ) -> bytes:
         if signed:
             body = await self.signatures.seal(body, self.peers.tls(request), now)
-        return _coded(body, coding)
+        return coded(body, coding)
 
     async def _outline(self, data: bytes) -> Outline:
         return await self._intake.aside(partial(outline, max_bytes=self._intake.max_bytes), data)
@@ -261,7 +281,7 @@ class Endpoints:
     def _nothing(self, ven_id: str, coding: str | None) -> bytes:
         body = self._empty.get((ven_id, coding))
         if body is None:
-            body = self._empty[ven_id, coding] = _coded(self._renderer.encode(empty(ven_id)), coding, small=True)
+            body = self._empty[ven_id, coding] = coded(self._renderer.encode(empty(ven_id)), coding, small=True)
         return body
 
     async def _serve(self, letter: _Letter, now: datetime) -> Message | str:
@@ -313,13 +333,14 @@ class Endpoints:
         if counter is None:
             counter = self._answered[kind, code] = self._metrics.answered.labels(kind.__name__, str(code))
         counter.inc()
-        facts: dict[str, object] = {"request": f"oadr{kind.__name__}", "reply": reply, "code": code}
+        what: Facts = (("request", f"oadr{kind.__name__}"), ("reply", reply), ("code", code))
         if events is not None:
-            facts["events"] = events
+            what = (*what, ("events", events))
+        who: Facts = (("ven_id", ven_id), ("fingerprint", peer))
         if 200 <= code < 300:
-            log.info("answered", **facts, ven_id=ven_id, fingerprint=peer)
+            write_often(__name__, "answered", what, who)
         else:
-            log.warning("answered with an error", **facts, ven_id=ven_id, fingerprint=peer, detail=detail)
+            log.warning("answered with an error", **dict(what), **dict(who), detail=detail)
 
 
 def _letter(opened: Opened, service: Service, peer: Peer) -> _Letter:
@@ -346,52 +367,3 @@ def _check_content(headers: Mapping[str, str]) -> None:
         raise Refusal(406, "Content-Type must be application/xml, in UTF-8")
     if headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Refusal(406, "Content-Encoding is not understood on requests")
-
-
-@lru_cache(maxsize=1000)
-def _coding(accepted: str) -> str | None:
-    """Return the coding to use; one that is asked for must be used (section 1.4)."""
-    if not accepted:
-        return None
-    offered = {
-        name.strip().lower(): q.replace(" ", "") for name, _, q in (x.partition(";") for x in accepted.split(","))
-    }
-    for coding in ("gzip", "deflate"):
-        q = offered.get(coding)
-        if q is not None and q.rstrip("0.") != "q=":
-            return coding
-    return None
-
-
-def _http(reference: str, coding: str | None, body: bytes, date: bytes) -> bytes:
-    """Write a whole answer, with the headers that the long way writes."""
-    encoding = "" if coding is None else f"Content-Encoding: {coding}\r\n"
-    head = (
-        f"HTTP/1.1 200 OK\r\n{REFERENCE_HEADER}: {reference}\r\nContent-Type: {CONTENT_TYPE}\r\n{encoding}"
-        f"Content-Length: {len(body)}\r\n"
-    )
-    return b"%b%b%b" % (head.encode(), date, body)
-
-
-@lru_cache(maxsize=2)
-def _date(second: int) -> bytes:
-    """Return the last headers of an answer, which change once a second."""
-    date = format_datetime(datetime.fromtimestamp(second, UTC), usegmt=True)
-    return f"Date: {date}\r\nServer: {SERVER_SOFTWARE}\r\n\r\n".encode()
-
-
-def _coded(body: bytes, coding: str | None, *, small: bool = False) -> bytes:
-    """Put a body into a coding; short ones are stored in it as they are unless they are wanted ``small``.
-
-    Compressing 2 kB costs more than all the rest of an answer with an event and saves one packet.
-    """
-    if coding is None:
-        return body
-    if small or len(body) > _STORED_BYTES:
-        packer = zlib.compressobj(1, wbits=31 if coding == "gzip" else 15)
-        return packer.compress(body) + packer.flush()
-    size = len(body)
-    block = b"\x01" + size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little") + body  # RFC 1951, 3.2.4
-    if coding == "gzip":
-        return _GZIP_HEAD + block + zlib.crc32(body).to_bytes(4, "little") + size.to_bytes(4, "little")
-    return _ZLIB_HEAD + block + zlib.adler32(body).to_bytes(4, "big")

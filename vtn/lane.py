@@ -1,5 +1,7 @@
 """A short way for polls: requests whose head aiohttp has read before, byte for byte, answered without reading it again.
 
+Some are answered as soon as something is written; what comes on the connection until then waits.
+
 Rule: aiohttp decides what a head means, once; the short way is taken only where it would read the same: the
 connection stands between two requests, nothing is on the way, and the bytes are one whole request with a known head
 and a body of the length it tells. Whatever is not exactly so goes to aiohttp, and so does everything after bytes whose
@@ -7,7 +9,7 @@ end is not known for certain. An answer is written by ``Short`` or, if that retu
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,6 +24,9 @@ HEAD_BYTES = 2_000  # longer ones are not remembered
 _END = b"\r\n\r\n"
 
 
+Later = Coroutine[Any, Any, bytes | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Way:
     """How requests with one head are to be answered."""
@@ -30,7 +35,7 @@ class Way:
 
 
 class Short(Protocol):
-    """Answers without waiting for anything, or not at all."""
+    """Answers without waiting for anything, or for one thing, or not at all."""
 
     def way(self, path: str, headers: Mapping[str, str]) -> Way | None:
         """Return how requests with this head may be answered at once; None: never."""
@@ -41,7 +46,11 @@ class Short(Protocol):
         ...
 
     def at_once(self, way: Way, body: bytes, sender: Peer) -> bytes | None:
-        """Return a whole HTTP answer; None: the long way has to be taken, and nothing has happened."""
+        """Return a whole HTTP answer; None: it cannot be given at once, and nothing has happened."""
+        ...
+
+    def soon(self, way: Way, body: bytes, sender: Peer, transport: asyncio.BaseTransport) -> Later | None:
+        """Return what will give a whole HTTP answer, or None for the long way; None: the long way has to be taken."""
         ...
 
 
@@ -90,7 +99,7 @@ def _length(message: RawRequestMessage) -> int | None:
 class _Connection(RequestHandler):
     """A connection of which it is known, most of the time, that the next byte begins a request."""
 
-    __slots__ = ("_lost", "_missing", "_sender", "_server")
+    __slots__ = ("_held", "_later", "_lost", "_missing", "_sender", "_server")
 
     def __init__(self, server: LaneServer, **options: Any) -> None:
         super().__init__(server, **options)
@@ -98,10 +107,15 @@ class _Connection(RequestHandler):
         self._missing = 0  # bytes of the present request that have not come
         self._lost = False  # where requests begin is not known any more
         self._sender: Peer | None = None
+        self._later: asyncio.Task[None] | None = None  # gives the answer that is on the way
+        self._held: list[bytes] = []  # what came meanwhile
 
     def data_received(self, data: bytes) -> None:
         """Answer at once, or do what aiohttp does."""
-        if self._lost or self._close or self._force_close:
+        if self._later is not None:
+            self._held.append(data)
+            self.pause_reading()
+        elif self._lost or self._close or self._force_close:
             super().data_received(data)
         elif self._missing:
             self._missing -= len(data)
@@ -116,8 +130,12 @@ class _Connection(RequestHandler):
         """Take bytes that begin a request."""
         end = data.find(_END) + len(_END)
         head = self._server.heads.get(data[:end])
-        if head is not None and len(data) == end + head.length and self._answered(head, data[end:]):
+        if head is not None and len(data) == end + head.length and self._answered(head, data, end):
             return
+        self._take_long_way(data, end, head)
+
+    def _take_long_way(self, data: bytes, end: int, head: _Head | None) -> None:
+        """Give bytes to aiohttp, and see whether it finds one request in them."""
         self._lost = True  # unless aiohttp reads one request in it whose end is known
         waiting = len(self._messages)
         super().data_received(data)
@@ -132,21 +150,47 @@ class _Connection(RequestHandler):
             if head is None:
                 self._server.learn(data[:end], message, length)
 
-    def _answered(self, head: _Head, body: bytes) -> bool:
-        """Answer at once if that can be."""
+    def _answered(self, head: _Head, data: bytes, end: int) -> bool:
+        """Answer at once or soon if that can be."""
         transport = self.transport
         if transport is None or not self._idle():
             return False
         sender = self._sender
         if sender is None:
             sender = self._sender = self._server.short.sender(transport)
-        answer = None if sender is None else self._server.short.at_once(head.way, body, sender)
-        if answer is None:
+        if sender is None:
             return False
+        body = data[end:]
+        answer = self._server.short.at_once(head.way, body, sender)
+        if answer is not None:
+            self._write(transport, answer)
+            return True
+        later = self._server.short.soon(head.way, body, sender, transport)
+        if later is not None:
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+            self._later = self._loop.create_task(self._answer_later(later, head, data, end))
+        return later is not None
+
+    async def _answer_later(self, later: Later, head: _Head, data: bytes, end: int) -> None:
+        """Write the answer, then go on with what came meanwhile."""
+        answer = await later
+        self._later = None
+        transport = self.transport
+        if transport is None:
+            return  # nobody waits for it any more
+        if answer is None:
+            self._take_long_way(data, end, head)
+        else:
+            self._write(transport, answer)
+        held, self._held = self._held, []
+        if held:
+            self.resume_reading()
+            self.data_received(b"".join(held))
+
+    def _write(self, transport: asyncio.Transport, answer: bytes) -> None:
         transport.write(answer)
         self._server.requests_count += 1
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        return True
 
     def _idle(self) -> bool:
         """True if everything that came before is answered and sent off."""

@@ -10,17 +10,18 @@ which VENs must bear anyway.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from openadr.messages import DistributeEvent, Poll, RequestEvent
 from runtime.logs import get_logger
+from vtn.known import Known, News
 from vtn.payloads import Parcel, Payloads
 from vtn.services.context import Desk, SignaturePolicy
-from vtn.services.events import after, hand_out, handout, joined
-from vtn.services.polling import Turn, Waiting, look, quiet_until, repeats, turn
-from vtn.store.rows import Assignment, Delivery, Handout
+from vtn.services.events import after, hand_out, handout
+from vtn.services.polling import Turn, look, quiet_until, repeats, turn
+from vtn.store.rows import Delivery, Handout
 from vtn.store.store import Gifts, Store
 
 WATCH_S = 1.0  # how late another process may learn of an event; a tenth of the usual poll interval
@@ -45,50 +46,6 @@ class Sleeper(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Known:
-    """A registered VEN and what waits for it, as read at ``read_at``; since then it was handed and given something."""
-
-    ven_id: str
-    signs: bool  # every message of it has to be signed
-    waiting: Waiting
-    read_at: datetime
-    quiet_until: datetime | None  # nothing is due before; None: not before something changes
-    handed: Handout | None = None  # of what waits
-    gifts: tuple[Assignment, ...] = ()  # new events
-
-    def whole(self) -> "_Known":
-        """Return it with everything put in its place; that is put off because mostly it is never needed."""
-        if self.handed is None and not self.gifts:
-            return self
-        assignments = self.waiting.assignments
-        if self.handed is not None:
-            assignments = after(assignments, self.handed.deliveries)
-        if self.gifts:
-            assignments = joined(assignments, self.gifts)
-        waits = self.waiting
-        return _Known(
-            ven_id=self.ven_id,
-            signs=self.signs,
-            waiting=Waiting(
-                assignments=assignments, queue_due=waits.queue_due, greeting=waits.greeting, closing=waits.closing
-            ),
-            read_at=self.read_at,
-            quiet_until=self.quiet_until,
-        )
-
-    def having(self, handed: Handout) -> "_Known":
-        """Return it with what was handed out just now."""
-        return _Known(
-            ven_id=self.ven_id,
-            signs=self.signs,
-            waiting=self.waiting,
-            read_at=self.read_at,
-            quiet_until=_quiet_after(self.waiting, handed),
-            handed=handed,
-        )
-
-
 class _Reading:
     """One reading of many VENs: gathers until it begins, then notes what commits change in the meantime."""
 
@@ -97,7 +54,7 @@ class _Reading:
         self.fingerprints: dict[str, None] = {}
         self.outdated: set[str] = set()  # venIDs that have changed since it began
         self.void = False  # everything may have changed
-        self.task: asyncio.Task[dict[str, _Known]] | None = None
+        self.task: asyncio.Task[dict[str, Known]] | None = None
 
     def serves(self, fingerprint: str, ven_id: str) -> bool:
         """True if a poll that comes now may be answered with what is being read."""
@@ -112,14 +69,14 @@ class Outbox:
         self._remembered = remembered
         self._desk = desk
         self._alone = store.engine.dialect.name == "sqlite"  # one process serves a file
-        self._known: dict[str, _Known] = {}  # by fingerprint
+        self._known: dict[str, Known] = {}  # by fingerprint
         self._fingerprints: dict[str, str] = {}  # by venID
         self._gathering: _Reading | None = None
         self._running: _Reading | None = None
         self._one_reading = asyncio.Lock()
         self._dropped: dict[str, None] = {}  # fingerprints of VENs that will ask again
         self._to_read_ahead = asyncio.Event()
-        self._payloads = Payloads(current_value=desk.current_value)
+        self._payloads = Payloads(desk.events, current_value=desk.current_value)
         self._unwritten: list[Delivery | Handout] = []
         self._writing = asyncio.Lock()  # who reads after writing must not read in the middle of it
         self._seen: dict[str, datetime] = {}  # by fingerprint
@@ -153,11 +110,7 @@ class Outbox:
             known = None if fingerprint is None else self._known.get(fingerprint)
             if fingerprint is None or known is None:
                 continue
-            quiet = known.quiet_until
-            if not known.waiting.closing:
-                dues = (quiet, *(each.state.due for each in new))
-                quiet = min((each for each in dues if each is not None), default=None)
-            self._known[fingerprint] = replace(known, gifts=(*known.gifts, *new), quiet_until=quiet)
+            self._known[fingerprint] = known.given(new)
 
     def _forget_all(self) -> None:
         if self._running is not None:
@@ -206,24 +159,36 @@ class Outbox:
         known = self._known.get(fingerprint)
         if known is None or known.ven_id != request.ven_id or known.signs:
             return None
+        news = known.only_news(now)
+        if news is not None and news.named is not None and self._alone:
+            return self._first(fingerprint, known, news, now)
         known = self._known[fingerprint] = known.whole()
         if not self._current(known, request, now) or turn(known.waiting, now) is not Turn.EVENTS:
             return None
         payload, due = self._payloads.shared(known.waiting.assignments, now)
         request_id = self._desk.new_id("req")
-        made = handout(due, request_id, now, self._desk.events)
+        made = handout(due, payload.first, request_id, now, self._desk.events)
         if made is not None:
             self._note(known, made)
-            self._known[fingerprint] = known.having(made)
-        return Parcel(payload.around(due, request_id, self._desk.vtn_id), len(payload.events))
+            self._known[fingerprint] = known.handed(made)
+        return payload.around(due, request_id, self._desk.vtn_id)
 
-    def _note(self, known: _Known, *made: Delivery | Handout) -> None:
+    def _first(self, fingerprint: str, known: Known, news: News, now: datetime) -> Parcel:
+        """Answer with nothing but events that the VEN has never had."""
+        payload = self._payloads.of(news.assignments, news.changed, news.contents, now)
+        request_id = self._desk.new_id("req")
+        made = Handout(ven_id=known.ven_id, request_id=request_id, at=now, events=payload.first)
+        self._note(known, made)
+        self._known[fingerprint] = known.handed_news(news, payload, made)
+        return payload.around_same(known.ven_id, news.named or (), request_id, self._desk.vtn_id)
+
+    def _note(self, known: Known, *made: Delivery | Handout) -> None:
         """Note what was handed out to a VEN."""
         self._unwritten += made
         if self._running is not None:
             self._running.outdated.add(known.ven_id)  # it may have begun before this
 
-    def _made(self, fingerprint: str, known: _Known, made: tuple[Delivery, ...]) -> None:
+    def _made(self, fingerprint: str, known: Known, made: tuple[Delivery, ...]) -> None:
         """Note what was handed out to a VEN event by event, and remember it."""
         if not made:
             return
@@ -232,7 +197,7 @@ class Outbox:
             waiting = replace(known.waiting, assignments=after(known.waiting.assignments, made))
             self._known[fingerprint] = replace(known, waiting=waiting, quiet_until=quiet_until(waiting))
 
-    async def _recall(self, fingerprint: str, request: Poll | RequestEvent, now: datetime) -> _Known | None:
+    async def _recall(self, fingerprint: str, request: Poll | RequestEvent, now: datetime) -> Known | None:
         known = self._known.get(fingerprint)
         if known is not None:
             known = self._known[fingerprint] = known.whole()
@@ -252,7 +217,7 @@ class Outbox:
                 known = self._known[fingerprint] = known.whole()
         return None if known is None or known.ven_id != request.ven_id else known
 
-    def _current(self, known: _Known, request: Poll | RequestEvent, now: datetime) -> bool:
+    def _current(self, known: Known, request: Poll | RequestEvent, now: datetime) -> bool:
         """True if a reply may be made from memory: it is fresh, or a first hand-out that nobody else can have made."""
         if timedelta(0) <= now - known.read_at < FRESH:  # a clock that was set back says nothing
             return True
@@ -267,7 +232,7 @@ class Outbox:
         reading.now = max(reading.now, now)
         return reading
 
-    async def _read(self, reading: _Reading) -> dict[str, _Known]:
+    async def _read(self, reading: _Reading) -> dict[str, Known]:
         async with self._one_reading:
             self._gathering, self._running = None, reading
             while self._dropped and len(reading.fingerprints) < TOGETHER:
@@ -284,16 +249,16 @@ class Outbox:
                     self._remember(fingerprint, known)
             return found
 
-    async def _look(self, fingerprints: tuple[str, ...], now: datetime) -> dict[str, _Known]:
+    async def _look(self, fingerprints: tuple[str, ...], now: datetime) -> dict[str, Known]:
         """Read registered VENs and what waits for them, by fingerprint."""
-        found: dict[str, _Known] = {}
+        found: dict[str, Known] = {}
         async with self._store.read() as tx:
             for start in range(0, len(fingerprints), TOGETHER):
                 registered = await tx.vens.registered(fingerprints[start : start + TOGETHER])
                 waiting = await look(tx, tuple(ven_id for ven_id, _ in registered.values()), now)
                 for fingerprint, (ven_id, xml_signature) in registered.items():
                     waits = waiting[ven_id]
-                    found[fingerprint] = _Known(
+                    found[fingerprint] = Known(
                         ven_id=ven_id,
                         signs=xml_signature and self._desk.signatures is not SignaturePolicy.OFF,
                         waiting=waits,
@@ -302,7 +267,7 @@ class Outbox:
                     )
         return found
 
-    def _remember(self, fingerprint: str, known: _Known) -> None:
+    def _remember(self, fingerprint: str, known: Known) -> None:
         if fingerprint not in self._known and len(self._known) >= self._remembered:
             oldest = next(iter(self._known))
             self._fingerprints.pop(self._known.pop(oldest).ven_id, None)
@@ -375,14 +340,6 @@ class Outbox:
     async def keep_seen(self, clock: Sleeper) -> None:
         """Write signs of life for ever."""
         await _every(SEEN_S, clock, self.write_seen)
-
-
-def _quiet_after(waiting: Waiting, made: Handout) -> datetime | None:
-    """Return ``quiet_until`` as it is once this payload is handed out."""
-    due = {event_id: due_at for event_id, _, due_at in made.events}
-    states = (each.state for each in waiting.assignments)
-    dues = [due.get(each.event_id, each.due) for each in states]
-    return min((each for each in (*dues, waiting.queue_due) if each is not None), default=None)
 
 
 async def _every(seconds: float, clock: Sleeper, action: Callable[[], Awaitable[None]]) -> None:

@@ -5,19 +5,95 @@ own target it gives the same message as encoding the whole.
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from openadr.model import Event
 from openadr.timeline import next_change
 from openadr.wire import PayloadFrame, encode_payload_frame, encode_target
-from vtn.services.context import done
-from vtn.services.events import addressed, created_at, fresh, stamped
-from vtn.store.rows import Assignment
+from vtn.packing import MOST, compressed, stored
+from vtn.services.context import RetryPolicy, done
+from vtn.services.events import Firsts, addressed, changed_at, firsts, fresh, stamped
+from vtn.store.rows import AT_ONCE, Assignment, StoredEvent
 
+NEVER = datetime.max.replace(tzinfo=UTC)
 SETS = 1_000  # different sets of events that VENs have at one time
+_FEW = 2  # VENs for which nothing is compressed in advance: it costs half as much again as compressing one payload
+_LENGTHS = 20  # different ones of targets for which the rest of a payload is compressed in advance, 2 kB each
 TARGETS = 20_000  # rendered, some 200 bytes each; a VEN has mostly the same one in all its events
 _ANSWER = done("")  # to a poll, which has no requestID
+
+
+Contents = tuple[datetime | None, tuple[int, ...], tuple[tuple[str, ...] | None, ...]]
+
+
+def contents(assignments: tuple[Assignment, ...], changed: datetime | None) -> Contents:
+    """Return what is the same for all the VENs that get the same of these events, but for the target.
+
+    Versions count by identity: whoever remembers something by this has to keep them.
+    """
+    return changed, tuple([id(each.stored) for each in assignments]), tuple([each.state.parts for each in assignments])
+
+
+@dataclass(slots=True)
+class Shared:
+    """Events as made at ``since`` but for their targets, the same before ``until``."""
+
+    stored: tuple[StoredEvent, ...]  # what it was made of; remembered by identity, so they have to stay
+    events: tuple[Event, ...]
+    first: Firsts  # what to record of the first hand-out
+    since: datetime
+    until: datetime | None
+    again: timedelta | None = field(init=False)  # how long after the first hand-out something is due again
+    over_at: datetime = field(init=False)  # when the last of them leaves the payload
+    _frame: PayloadFrame | None = field(default=None, init=False)  # of the answer to a poll
+    _packed: dict[tuple[int, int], tuple[bytes, ...]] = field(default_factory=dict, init=False)
+    _asked: dict[tuple[int, int], int] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self.again = min([again for _, _, again in self.first if again is not None], default=None)
+        ends = [NEVER if each.payload_end is None else each.payload_end for each in self.stored]
+        self.over_at = max(ends, default=AT_ONCE)
+
+    def holds(self, now: datetime) -> bool:
+        """True while it is still what would be made at ``now``."""
+        return self.since <= now and (self.until is None or now < self.until)
+
+    def around(self, assignments: tuple[Assignment, ...], request_id: str, vtn_id: str) -> "Parcel":
+        """Return the answer to the poll of the VEN with these events."""
+        first = assignments[0]
+        ven_id, named = first.state.ven_id, first.resource_ids
+        if all([each.resource_ids == named for each in assignments]):
+            return self.around_same(ven_id, named, request_id, vtn_id)
+        names = {each.stored.event_id: each.resource_ids for each in assignments}
+        targets = [_target(ven_id, names[each.descriptor.event_id]) for each in self.events]
+        return Parcel(self._rendered(vtn_id).around_each(request_id, targets), len(self.events), self)
+
+    def around_same(self, ven_id: str, named: tuple[str, ...], request_id: str, vtn_id: str) -> "Parcel":
+        """Return it for a VEN that has all these events with the same resources."""
+        target = _target(ven_id, named)
+        return Parcel(self._rendered(vtn_id).around(request_id, target), len(self.events), self, request_id, target)
+
+    def _rendered(self, vtn_id: str) -> PayloadFrame:
+        if self._frame is None:
+            self._frame = encode_payload_frame(vtn_id, _ANSWER, self.events)
+        return self._frame
+
+    def deflated(self, request_id: str, target: bytes) -> bytes | None:
+        """Return it compressed if enough VENs ask for it with a target of this length, and it is not too long."""
+        frame = self._frame
+        if frame is None or len(target) > MOST:
+            return None
+        request = frame.request(request_id)
+        sizes = len(request), len(target)
+        packed = self._packed.get(sizes)
+        if packed is None:
+            asked = self._asked[sizes] = self._asked.get(sizes, 0) + 1
+            if asked <= _FEW or len(self._packed) >= _LENGTHS:
+                return None
+            places = (sizes[0], *[sizes[1]] * len(self.events))
+            packed = self._packed[sizes] = compressed((frame.before, *frame.between), places)
+        return b"".join((packed[0], stored(request), stored(target).join(packed[1:])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,33 +102,13 @@ class Parcel:
 
     body: bytes
     events: int
+    _shared: Shared
+    _request_id: str = ""
+    _target: bytes | None = None  # the same in all the events; None: it is not
 
-
-@dataclass(slots=True)
-class Shared:
-    """Events as made at ``since`` but for their targets, the same before ``until``."""
-
-    events: tuple[Event, ...]
-    since: datetime
-    until: datetime | None
-    _frame: PayloadFrame | None = field(default=None, init=False)  # of the answer to a poll
-
-    def holds(self, now: datetime) -> bool:
-        """True while it is still what would be made at ``now``."""
-        return self.since <= now and (self.until is None or now < self.until)
-
-    def around(self, assignments: tuple[Assignment, ...], request_id: str, vtn_id: str) -> bytes:
-        """Return the answer to the poll of the VEN with these events."""
-        frame = self._frame
-        if frame is None:
-            frame = self._frame = encode_payload_frame(vtn_id, _ANSWER, self.events)
-        first = assignments[0]
-        ven_id, named = first.state.ven_id, first.resource_ids
-        if all(each.resource_ids == named for each in assignments):
-            return frame.around(request_id, _target(ven_id, named))
-        names = {each.stored.event_id: each.resource_ids for each in assignments}
-        targets = [_target(ven_id, names[each.descriptor.event_id]) for each in self.events]
-        return frame.around_each(request_id, targets)
+    def deflated(self) -> bytes | None:
+        """Return the body as RFC 1951 says, if that costs little."""
+        return None if self._target is None else self._shared.deflated(self._request_id, self._target)
 
 
 @lru_cache(maxsize=TARGETS)
@@ -63,9 +119,10 @@ def _target(ven_id: str, resource_ids: tuple[str, ...]) -> bytes:
 class Payloads:
     """Makes payloads and remembers what VENs share."""
 
-    def __init__(self, *, current_value: bool = False) -> None:
+    def __init__(self, retry: RetryPolicy, *, current_value: bool = False) -> None:
+        self._retry = retry
         self._current_value = current_value
-        self._shared: dict[tuple[object, ...], Shared] = {}
+        self._shared: dict[Contents, Shared] = {}
 
     def __call__(self, assignments: tuple[Assignment, ...], now: datetime) -> tuple[Event, ...]:
         """Return the payload of the VEN with these events."""
@@ -75,13 +132,18 @@ class Payloads:
         """Return what the VEN with these events shares with others, and which of them are in its payload."""
         due = fresh(assignments, now)
         if not due:
-            return Shared((), now, now), ()
-        key = (created_at(due), *[each.content for each in due])
-        known = self._shared.get(key)
+            return Shared((), (), (), now, now), ()
+        changed = changed_at(assignments)
+        return self.of(due, changed, contents(due, changed), now), due
+
+    def of(self, due: tuple[Assignment, ...], changed: datetime | None, same: Contents, now: datetime) -> Shared:
+        """Return what VENs share that have exactly these events in their payloads, in the order of their making."""
+        known = self._shared.get(same)
         if known is None or not known.holds(now):
-            events = stamped(due, now, current_value=self._current_value)
-            known = Shared(events, now, next_change(events, now))
+            events = stamped(due, now, current_value=self._current_value, changed=changed)
+            stored = tuple(each.stored for each in due)
+            known = Shared(stored, events, firsts(due, self._retry), now, next_change(events, now))
             if len(self._shared) >= SETS:
                 self._shared.clear()
-            self._shared[key] = known
-        return known, due
+            self._shared[same] = known
+        return known

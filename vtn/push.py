@@ -113,9 +113,8 @@ class Pusher:
         places = self._places - len(self._turns)
         if places <= 0:
             return 0
-        async with self._store.read() as tx:
-            if not await tx.push.any_due(now):
-                return 0
+        if not await self._store.push_due(now):
+            return 0
         await self._flush()  # what a poll has just been given is not pushed
 
         async def take(tx: Tx) -> tuple[str, ...]:

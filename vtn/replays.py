@@ -15,7 +15,7 @@ from runtime.logs import get_logger
 from vtn.store.nonces import take_at_once
 from vtn.store.store import Store
 
-GATHER_S = 0.008  # a commit costs the work of ten nonces or more: worth a wait that no VEN notices
+GATHER_S = 0.02  # a commit costs the work of ten nonces or more: worth a wait that no VEN notices
 FORGET_S = 10.0  # how often nonces are forgotten; a sixth of the usual window
 FORGET_AT_ONCE = 1000  # in one transaction: the database is held for some 10 ms
 TOGETHER = 500  # nonces in one statement

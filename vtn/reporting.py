@@ -5,7 +5,7 @@ database share the work: a row that one looks at is skipped by the other.
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from runtime.logs import get_logger
@@ -46,10 +46,8 @@ class Reporting:
 
     async def round(self, now: datetime) -> None:
         """Do what is due at ``now``; the database is written to only if there is something."""
-        async with self._store.read() as tx:
-            late = await tx.reports.any_due(now)
-            missing = await reports.missing(tx, now, self._desk, self._since, 1)
-            due = await tx.own_reports.any_due(now)
+        patience = timedelta(seconds=self._desk.reports.metadata_s)
+        late, missing, due = await self._store.reports_due(now, now - patience, self._since)
         for wanted, step in ((late, self._judge), (missing, self._ask), (due, self._deliver)):
             if wanted:
                 await self._drain(step, now)

@@ -14,6 +14,7 @@ from bridge.api.arbitration_bodies import AheadBody, AheadRequest, LedgerBody, N
 from bridge.api.bodies import PREFIX, standard_name
 from bridge.api.paging import cursor_of, page_limit, parse_cursor
 from bridge.arbiter import SCHEDULE, SUSPENSION, Override, Source
+from bridge.limiters import responsible
 from bridge.standing import UnknownTarget
 from bridge.store import Attribution, BridgeStore, LimitNote, StandingLimit
 from bridge.supervisor import Supervisor
@@ -30,6 +31,7 @@ _COLUMNS = (
     "kw_requested",
     "kw_effective",
     "kw_metered",
+    "kw_counted",
     "source",
     "by_event",
     "outcome",
@@ -215,6 +217,7 @@ def _ledger(row: Attribution) -> LedgerBody:
         kw_requested=row.requested_kw,
         kw_effective=row.effective_kw,
         kw_metered=row.metered_kw,
+        kw_counted=row.counted_kw,
         source=row.source,
         by_event=row.by_event,
         outcome=row.outcome,
@@ -223,11 +226,14 @@ def _ledger(row: Attribution) -> LedgerBody:
 
 
 def _note(note: LimitNote) -> NoteBody:
+    layer, owner = responsible(note.source)
     return NoteBody(
         resource_id=note.resource_id,
         at=note.at,
         limit_a=note.limit_a,
         source=note.source,
+        layer=None if layer is None else layer.value,
+        owner=owner,
         event_id=note.event_id,
         reason=note.reason,
         losers=note.losers,

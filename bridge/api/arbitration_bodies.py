@@ -79,6 +79,7 @@ class LedgerBody(Body, frozen=True):
     kw_requested: float | None
     kw_effective: float | None
     kw_metered: float | None
+    kw_counted: float | None
     source: str
     by_event: str | None
     outcome: str
@@ -86,12 +87,14 @@ class LedgerBody(Body, frozen=True):
 
 
 class NoteBody(Body, frozen=True):
-    """From ``at`` on this limited the resource."""
+    """From ``at`` on this limited the resource; ``layer`` and ``owner`` say who answers for it (ARB-20)."""
 
     resource_id: str
     at: datetime
     limit_a: float | None
     source: str
+    layer: str | None
+    owner: str
     event_id: str | None
     reason: str
     losers: str

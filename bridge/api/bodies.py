@@ -3,12 +3,15 @@
 Rule: no logic beyond copying; units are in the names (A per phase, W, kW, Wh). Instants are UTC with ``Z``.
 """
 
+import math
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
 import msgspec
 
 from bridge.arbiter import Effective, Override
+from bridge.limiters import responsible
 from bridge.resources import Resource
 from bridge.store import Installed, OptTold, Outcome
 from bridge.target import ChargerStatus, ForeignLimit
@@ -21,7 +24,7 @@ MAX_OVERRIDE_MINUTES = 1440  # a day: what lasts longer is a matter of enrolment
 def standard_name(name: str) -> str:
     """Return ``resource_id`` as ``resourceID``, ``kw_before`` as ``kWBefore``, ``limit_a`` as ``limitA``."""
     first, *rest = name.split("_")
-    return ("kW" if first == "kw" else first) + "".join(_WHOLE.get(part, part.capitalize()) for part in rest)
+    return {"kw": "kW", "kwh": "kWh"}.get(first, first) + "".join(_WHOLE.get(part, part.capitalize()) for part in rest)
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, rename=standard_name):
@@ -35,6 +38,7 @@ class ReadingBody(Body, frozen=True):
     power_w: float | None
     current_a: tuple[float, ...] | None
     energy_wh: float | None
+    soc: float | None
 
 
 class EventOutcome(Body, frozen=True):
@@ -59,6 +63,7 @@ class ChargerBody(Body, frozen=True):
     max_a: float
     connected: bool
     unresponsive: bool
+    enrolled: bool
     protocol: str | None
     vendor: str
     model: str
@@ -95,8 +100,13 @@ class LimitBody(Body, frozen=True):
     limit_a: float | None
     source: str
     category: str
+    authority: str
+    layer: str | None
+    owner: str
     reason: str
     event_id: str | None
+    next_limit_a: float | None
+    starts_in_s: int | None
     until: datetime | None
     losers: tuple[str, ...]
     state: str | None
@@ -137,13 +147,25 @@ class OutcomeBody(Body, frozen=True):
 
 
 class OverrideRequest(Body, frozen=True, forbid_unknown_fields=True):
-    """POST /overrides: exactly one of ``chargerID`` and ``resourceID``; without ``eventID`` all events in force."""
+    """POST /overrides: exactly one of ``chargerID`` and ``resourceID``; without ``eventID`` all events in force.
+
+    ``confirmation`` is what a first call was answered with 202, where a second step is needed.
+    """
 
     charger_id: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     resource_id: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     event_id: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     reason: Annotated[str, msgspec.Meta(max_length=500)] = "not given"
     duration_minutes: Annotated[float, msgspec.Meta(gt=0, le=MAX_OVERRIDE_MINUTES)] | None = None
+    confirmation: str | None = None
+
+
+class ConfirmBody(Body, frozen=True):
+    """202: nothing has changed yet; the same call with this ``confirmation`` until then is the second step."""
+
+    confirmation: str
+    until: datetime
+    event_ids: tuple[str, ...]
 
 
 class OverrideBody(Body, frozen=True):
@@ -192,6 +214,7 @@ def charger_body(
         max_a=resource.max_a,
         connected=status.connected,
         unresponsive=status.unresponsive,
+        enrolled=status.enrolled,
         protocol=status.protocol,
         vendor=status.vendor,
         model=status.model,
@@ -201,7 +224,9 @@ def charger_body(
         last_seen=status.last_seen,
         reading=None
         if last is None
-        else ReadingBody(at=last.at, power_w=last.power_w, current_a=last.current_a, energy_wh=last.energy_wh),
+        else ReadingBody(
+            at=last.at, power_w=last.power_w, current_a=last.current_a, energy_wh=last.energy_wh, soc=last.soc
+        ),
         limit_a=effective.limit_a,
         limit_source=effective.source,
         limit_reason=effective.reason,
@@ -214,15 +239,26 @@ def charger_body(
 
 
 def limit_body(
-    resource: Resource, effective: Effective, outcome: Outcome | None, installed: Installed | None
+    resource: Resource,
+    line: Sequence[Effective],
+    outcome: Outcome | None,
+    installed: Installed | None,
+    now: datetime,
 ) -> LimitBody:
-    """Return an effective limit; ``outcome`` is the limiting event's, if an event limits."""
+    """Return an effective limit and what comes next; ``outcome`` is the limiting event's, if an event limits."""
+    effective, ahead = line[0], next((each for each in line[1:] if each.limit_a is not None), None)
+    layer, owner = responsible(effective.source, effective.owner)
     return LimitBody(
         charger_id=resource.charger,
         resource_id=resource.resource_id,
         limit_a=effective.limit_a,
         source=effective.source,
         category=effective.category,
+        authority=effective.authority,
+        layer=None if layer is None else layer.value,
+        owner=owner,
+        next_limit_a=None if ahead is None else ahead.limit_a,
+        starts_in_s=None if ahead is None else max(0, math.ceil((ahead.start - now).total_seconds())),
         reason=effective.reason,
         event_id=effective.event_id,
         until=effective.end,

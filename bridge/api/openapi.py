@@ -9,7 +9,23 @@ from typing import Any
 import msgspec
 
 from bridge.api.arbitration_bodies import AheadBody, AheadRequest, LedgerBody, NoteBody, StandingBody, StandingRequest
-from bridge.api.bodies import PREFIX, ChargerBody, LimitBody, OutcomeBody, OverrideBody, OverrideRequest, ProblemBody
+from bridge.api.bodies import (
+    PREFIX,
+    ChargerBody,
+    ConfirmBody,
+    LimitBody,
+    OutcomeBody,
+    OverrideBody,
+    OverrideRequest,
+    ProblemBody,
+)
+from bridge.api.customers import NeedBody, NeedRequest, ServiceBody, SiteReadingRequest, SiteSupplyBody
+from bridge.api.devices import CtaDeviceBody
+from bridge.api.energy import EnergyBody
+from bridge.api.enrolment_bodies import ANSWERED
+from bridge.api.enrolment_bodies import ROUTES as ENROLMENT
+from bridge.api.overview_bodies import AlertBody, AvailabilityBody, FiguresBody, GroupBody, StatusBody
+from bridge.api.stations import KindBody, MessageBody, MessageRequest, NoticeBody, SelfTestBody
 from bridge.api.upstream import VtnBody
 
 _BODIES = (
@@ -26,6 +42,30 @@ _BODIES = (
     LedgerBody,
     NoteBody,
     VtnBody,
+    AlertBody,
+    AvailabilityBody,
+    EnergyBody,
+    FiguresBody,
+    GroupBody,
+    StatusBody,
+    CtaDeviceBody,
+    KindBody,
+    MessageBody,
+    MessageRequest,
+    NoticeBody,
+    SelfTestBody,
+    NeedBody,
+    NeedRequest,
+    ServiceBody,
+    SiteReadingRequest,
+    SiteSupplyBody,
+    *ANSWERED,
+    ConfirmBody,
+)
+
+_WINDOW = (
+    ("start", "Instant with its offset; a day before the end if absent"),
+    ("end", "Instant with its offset; now if absent"),
 )
 
 
@@ -76,7 +116,7 @@ OPERATIONS = (
         path="/overrides",
         summary="Let a charger leave an event; acts at the charger first and is reported upstream after",
         body=OverrideRequest,
-        answers={201: OverrideBody, 400: ProblemBody, 404: ProblemBody, 409: ProblemBody},
+        answers={201: OverrideBody, 202: ConfirmBody, 400: ProblemBody, 404: ProblemBody, 409: ProblemBody},
     ),
     Operation(
         method="delete",
@@ -123,6 +163,49 @@ OPERATIONS = (
     ),
     Operation(
         method="get",
+        path="/needs",
+        summary="What drivers and cars need by when, and whether the limits let it happen",
+        answers={200: list[NeedBody]},
+    ),
+    Operation(
+        method="put",
+        path="/needs",
+        summary="Say what a driver needs by when; with mustRun, events that stand in its way are left if they may be",
+        body=NeedRequest,
+        answers={200: NeedBody, 400: ProblemBody, 404: ProblemBody},
+    ),
+    Operation(
+        method="delete",
+        path="/needs/{id}",
+        summary="Take a need back; the id is the resourceID",
+        answers={204: None, 404: ProblemBody},
+    ),
+    Operation(
+        method="get",
+        path="/service",
+        summary="What customers were promised, what the last 7 days were, and where plug-ins have dropped",
+        answers={200: list[ServiceBody]},
+    ),
+    *(
+        Operation(
+            method=method,
+            path=path,
+            summary=summary,
+            answers=answers if method == "get" and not query else {**answers, 400: ProblemBody, 404: ProblemBody},
+            body=body,
+            query=query,
+        )
+        for method, path, summary, answers, body, query in ENROLMENT
+    ),
+    Operation(
+        method="put",
+        path="/sites/{id}/meter",
+        summary="A reading of a site's meter; what the site supplies itself comes on top of limits at the grid",
+        body=SiteReadingRequest,
+        answers={200: SiteSupplyBody, 400: ProblemBody, 404: ProblemBody},
+    ),
+    Operation(
+        method="get",
         path="/ledger",
         summary="Who contracted, asked, allowed and drew what in each interval of each event; JSON or CSV",
         answers={200: list[LedgerBody], 400: ProblemBody},
@@ -153,6 +236,95 @@ OPERATIONS = (
         summary="Leave the VTN for good: the registration is cancelled, its events end, nothing is sent until PUT",
         answers={200: VtnBody, 404: ProblemBody},
         query=(("name", "Which VTN of [[vtns]]; without it the one of [ven]"),),
+    ),
+    Operation(
+        method="get",
+        path="/cta-devices",
+        summary="Every CTA-2045 device: what it is, was told, says and measured",
+        answers={200: list[CtaDeviceBody]},
+    ),
+    Operation(
+        method="get",
+        path="/cta-devices/{id}",
+        summary="One CTA-2045 device",
+        answers={200: CtaDeviceBody, 404: ProblemBody},
+    ),
+    Operation(
+        method="get",
+        path="/groups",
+        summary="Power now of all resources ('') and of each group, feeder and site: drawn, curtailable, behind limits",
+        answers={200: list[GroupBody]},
+    ),
+    Operation(
+        method="get",
+        path="/status",
+        summary="Status cards: operating status, power, events, override, communication failure, price, limits and why",
+        answers={200: list[StatusBody], 400: ProblemBody, 404: ProblemBody},
+        query=(
+            ("resourceID", "Only this resource"),
+            ("groupID", "Only the resources of this group, site or feeder"),
+            ("limit", "Rows a page, 1 to 10000; 1000 if absent"),
+            ("after", "resourceID that the page before ended with; the Link header (rel=next) has it"),
+        ),
+    ),
+    Operation(
+        method="get",
+        path="/figures",
+        summary="What events came to: reduction against the baseline, rates of opt-out and override, energy withheld",
+        answers={200: FiguresBody, 400: ProblemBody},
+        query=_WINDOW,
+    ),
+    Operation(
+        method="get",
+        path="/availability",
+        summary="How available each resource was: hours online, plugged in, overridden; how quickly it responds",
+        answers={200: list[AvailabilityBody], 400: ProblemBody},
+        query=_WINDOW,
+    ),
+    Operation(
+        method="get",
+        path="/energy",
+        summary="Energy of each resource by its own meter, its cost and carbon by the table of rates",
+        answers={200: list[EnergyBody], 400: ProblemBody, 404: ProblemBody, 503: ProblemBody},
+        query=(*_WINDOW, ("resourceID", "Only this resource")),
+    ),
+    Operation(
+        method="get",
+        path="/alerts",
+        summary="Alerts, the latest first",
+        answers={200: list[AlertBody], 400: ProblemBody},
+        query=(("open", "true: only those that are not over"), ("limit", "Rows, 1 to 10000; 1000 if absent")),
+    ),
+    Operation(
+        method="get",
+        path="/chargers/{id}/kind",
+        summary="What is known of an OCPP charger's kind: knobs of quirk files and probes, whether it takes limits",
+        answers={200: KindBody, 404: ProblemBody},
+    ),
+    Operation(
+        method="get",
+        path="/chargers/{id}/notices",
+        summary="What a charger reported: security events, transfers of firmware, diagnostics and logs; newest first",
+        answers={200: list[NoticeBody], 404: ProblemBody},
+    ),
+    Operation(
+        method="post",
+        path="/chargers/{id}/messages",
+        summary="Send a message of OCPP to a charger as it is (firmware, logs, configuration...); never a profile",
+        body=MessageRequest,
+        answers={200: MessageBody, 400: ProblemBody, 404: ProblemBody, 409: ProblemBody},
+    ),
+    Operation(
+        method="get",
+        path="/chargers/{id}/self-tests",
+        summary="Commissioning self-tests of a charger with their signed evidence, newest first",
+        answers={200: list[SelfTestBody], 404: ProblemBody},
+    ),
+    Operation(
+        method="post",
+        path="/chargers/{id}/self-tests",
+        summary="Begin a self-test: half the load, none, and back, read from the meter",
+        answers={202: SelfTestBody, 404: ProblemBody, 409: ProblemBody},
     ),
     Operation(
         method="get",

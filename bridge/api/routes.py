@@ -13,11 +13,21 @@ from prometheus_client import CollectorRegistry
 from bridge.api import bodies
 from bridge.api.arbitration import ArbitrationApi
 from bridge.api.bodies import PREFIX
+from bridge.api.customers import CustomerApi
+from bridge.api.devices import DevicesApi
+from bridge.api.energy import EnergyApi, Tariff
+from bridge.api.enrolment import EnrolmentApi
 from bridge.api.openapi import document
+from bridge.api.overview import OverviewApi
 from bridge.api.paging import cursor_of, page_limit, parse_cursor
+from bridge.api.stations import StationsApi
 from bridge.api.upstream import UpstreamApi, Ven
-from bridge.overrides import OverrideRefused, UnknownEvent
+from bridge.ecoport import EcoPorts
+from bridge.ocpp.central import CentralSystem
+from bridge.overrides import ConfirmationNeeded, OverrideRefused, UnknownEvent
+from bridge.overview import Overview
 from bridge.resources import Resource
+from bridge.selftest import SelfTester
 from bridge.store import BridgeStore, Outcome
 from bridge.store.records import Phase
 from bridge.supervisor import Supervisor
@@ -40,12 +50,24 @@ class Api:
         clock: Clock,
         version: str,
         vens: Mapping[str, Ven],
+        devices: EcoPorts | None = None,
+        overview: Overview | None = None,
+        tariff: Tariff | None = None,
+        central: CentralSystem | None = None,
+        tester: SelfTester | None = None,
     ) -> None:
         self._supervisor, self._target, self._store, self._clock = supervisor, target, store, clock
         self._document = document(version)
         self._upstream = UpstreamApi(vens)
+        self._devices = DevicesApi(devices)
+        overview = overview or Overview(supervisor=supervisor, target=target, store=store)
+        self._overview = OverviewApi(overview, store, clock)
+        self._energy = EnergyApi(supervisor.resources, store, clock, tariff or Tariff())
+        self._enrolment = EnrolmentApi(supervisor=supervisor, store=store, clock=clock)
         self._arbitration = ArbitrationApi(supervisor=supervisor, store=store, clock=clock)
+        self._customers = CustomerApi(supervisor=supervisor, store=store, clock=clock)
         self._by_charger = {each.charger: each for each in supervisor.resources.values()}
+        self._stations = StationsApi(central=central, tester=tester, store=store, by_charger=self._by_charger)
 
     def routes(self) -> list[web.RouteDef]:
         """Return every route of the API."""
@@ -57,7 +79,13 @@ class Api:
             web.post(f"{PREFIX}/overrides", self.create_override),
             web.delete(f"{PREFIX}/overrides/{{id}}", self.delete_override),
             *self._arbitration.routes(),
+            *self._enrolment.routes(),
+            *self._customers.routes(),
             *self._upstream.routes(),
+            *self._devices.routes(),
+            *self._stations.routes(),
+            *self._overview.routes(),
+            *self._energy.routes(),
             web.get("/openapi.json", self.openapi),
         ]
 
@@ -86,14 +114,15 @@ class Api:
         now = self._clock.now()
         rows = []
         for each in self._supervisor.resources.values():
-            effective = self._supervisor.effective(each.resource_id, now)
-            key = (effective.event_id or "", each.resource_id)
+            line = self._supervisor.planner.line(each.resource_id, now)
+            key = (line[0].event_id or "", each.resource_id)
             rows.append(
                 bodies.limit_body(
                     each,
-                    effective,
+                    line,
                     self._supervisor.ledger.outcomes.get(key),
                     self._supervisor.dispatcher.installed.get(each.charger),
+                    now,
                 )
             )
         return json_response(rows)
@@ -160,13 +189,18 @@ class Api:
         """POST /overrides."""
         asked = await json_body(request, bodies.OverrideRequest)
         resource = self._resource(asked)
-        made = await self._supervisor.override(
-            resource.resource_id,
-            event_id=asked.event_id,
-            reason=asked.reason,
-            duration_s=None if asked.duration_minutes is None else asked.duration_minutes * 60,
-            source="user",
-        )
+        try:
+            made = await self._supervisor.override(
+                resource.resource_id,
+                event_id=asked.event_id,
+                reason=asked.reason,
+                duration_s=None if asked.duration_minutes is None else asked.duration_minutes * 60,
+                source="user",
+                confirmation=asked.confirmation,
+            )
+        except ConfirmationNeeded as needed:
+            first = bodies.ConfirmBody(confirmation=needed.token, until=needed.until, event_ids=needed.event_ids)
+            return json_response(first, 202)
         return json_response(bodies.override_body(made, resource.charger), 201)
 
     def _resource(self, asked: bodies.OverrideRequest) -> Resource:

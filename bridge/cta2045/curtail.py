@@ -52,6 +52,11 @@ class Curtailer:
         self._look_until: datetime | None = None
         self._repeats: dict[str, int] = {}
 
+    @property
+    def standing(self) -> Standing | None:
+        """What stands on the device."""
+        return self._standing
+
     async def load(self) -> None:
         """Read what stood when the bridge was last running."""
         self._standing = await self._host.memory.load(self._host.device)
@@ -128,7 +133,7 @@ class Curtailer:
             return standing if over else None
         order = in_force(self.orders, now)
         if order is None:
-            self._again = False
+            self._again, self._closed = False, None  # the next order is asked for anew, whatever became of this one
             return standing
         if self._closed is not None and self._closed[0] == _name(order):
             return None

@@ -6,12 +6,10 @@ acknowledged; what it did is told by state and readings.
 """
 
 import asyncio
-import ssl
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
-from typing import Protocol
+from datetime import datetime, tzinfo
 
+from bridge.cta2045 import caps
 from bridge.cta2045.commands import Comm, Guidance
 from bridge.cta2045.datalink import BASE_RATE, BIT_RATES, Offer
 from bridge.cta2045.delivery import Delivery, OrderOutcome, Patience
@@ -19,16 +17,18 @@ from bridge.cta2045.dialogue import Facts
 from bridge.cta2045.energy import Commodity
 from bridge.cta2045.frames import Message
 from bridge.cta2045.inbox import refuses
-from bridge.cta2045.ladder import DeviceModel, model_for
+from bridge.cta2045.ladder import DeviceModel
 from bridge.cta2045.link import Link
 from bridge.cta2045.memory import Memory
-from bridge.cta2045.meter import Meter
+from bridge.cta2045.meter import stored
 from bridge.cta2045.module import Module, Rhythm
 from bridge.cta2045.orders import Mode, Order
 from bridge.cta2045.serial import Connect, SerialPort, address, connector
 from bridge.cta2045.timing import Timing
+from bridge.cta2045.unit import CtaDevice, CtaEvents, Look, Phrasing, Unit, model_of
 from bridge.cta2045.values import CommodityCode, OperationalState, device_name
 from bridge.target import (
+    CarNeeds,
     ChargerStatus,
     CommandOutcome,
     CommandResult,
@@ -39,6 +39,7 @@ from bridge.target import (
 from runtime.clock import Clock, Draw
 
 ANSWER_S = 45.0  # a command with its tries, its rungs and a busy device; then the result is a time-out
+_ANY = caps.share_of(1.0)
 _SUPPLY = "supply"  # key of the order that takes a device out of service
 _OUT_OF_SERVICE = 1_000_000  # rank: above every event
 
@@ -52,55 +53,6 @@ _RESULTS = {
     OrderOutcome.REFUSED: CommandOutcome.NOT_SUPPORTED,
     OrderOutcome.NO_ANSWER: CommandOutcome.TIMEOUT,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CtaDevice:
-    """One device: its identity, its port (see ``serial.address``), and the installer's maximum in A per phase."""
-
-    identity: str
-    port: str
-    reference_a: float
-    echo: bool = False
-    tls: ssl.SSLContext | None = None
-    model: DeviceModel | None = None  # in place of the table
-
-
-class CtaEvents(Protocol):
-    """What only this family tells, beyond ``FleetEvents``. Callbacks return at once and never raise."""
-
-    def override(self, identity: str, on: bool, now: datetime) -> None:
-        """The customer overrides, or no longer does (CTA-09)."""
-        ...
-
-    def state(self, identity: str, state: OperationalState, now: datetime) -> None:
-        """The operational state."""
-        ...
-
-    def commodities(self, identity: str, readings: tuple[Commodity, ...], now: datetime) -> None:
-        """All readings, with their quality: measured or estimated."""
-        ...
-
-    def delivery(self, identity: str, delivery: Delivery) -> None:
-        """How an order goes."""
-        ...
-
-
-@dataclass(slots=True, kw_only=True)
-class _Unit:
-    """One device at work."""
-
-    device: CtaDevice
-    module: Module
-    port: SerialPort
-    schedules: dict[int, tuple[Order, ...]] = field(default_factory=dict)
-    orders: dict[str, Order] = field(default_factory=dict)
-    meter: Meter = field(default_factory=Meter)
-    waiting: list[asyncio.Future[Delivery]] = field(default_factory=list)
-    connected_since: datetime | None = None
-
-    def all_orders(self) -> tuple[Order, ...]:
-        return (*(each for group in self.schedules.values() for each in group), *self.orders.values())
 
 
 class CtaFleet:
@@ -121,10 +73,12 @@ class CtaFleet:
         rhythm: Rhythm | None = None,
         patience: Patience | None = None,
         connect: Mapping[str, Connect] | None = None,
+        phrasing: Phrasing | None = None,
     ) -> None:
         self._clock = clock
         self._events, self._more = events, more
         self._models = models or {}
+        self._phrasing = phrasing
         self._units = {
             each.identity: self._unit(each, memory, draw, zone, timing, rhythm, patience, (connect or {}))
             for each in devices
@@ -140,7 +94,7 @@ class CtaFleet:
         rhythm: Rhythm | None,
         patience: Patience | None,
         connect: Mapping[str, Connect],
-    ) -> _Unit:
+    ) -> Unit:
         where = address(device.port)
         rates = frozenset(range(len(BIT_RATES))) if where.device else frozenset({BASE_RATE})
         link = Link(draw=draw, timing=timing, offer=Offer(bit_rates=rates), refuses=refuses)
@@ -154,11 +108,11 @@ class CtaFleet:
             listener=self,
             clock=self._clock,
             zone=zone,
-            model=lambda facts: device.model or _by_table(self._models, facts),
+            model=lambda facts: model_of(device, self._models, facts),
             rhythm=rhythm,
             patience=patience,
         )
-        return _Unit(device=device, module=door.module, port=port)
+        return Unit(device=device, module=door.module, port=port, phrasing=self._phrasing)
 
     async def run(self) -> None:
         """Serve all devices until cancelled."""
@@ -172,14 +126,13 @@ class CtaFleet:
     async def set_limit(self, identity: str, schedule: LimitSchedule) -> CommandResult:
         """Keep ``schedule`` and carry it out; answers at once where nothing of it is in force yet."""
         unit = self._units[identity]
-        unit.schedules[schedule.schedule_id] = _orders(schedule, unit.device.reference_a)
+        unit.schedules[schedule.schedule_id] = schedule
         return await self._follow(unit, now=self._clock.now())
 
     async def clear_limit(self, identity: str, schedule_id: int) -> CommandResult:
         """Forget the schedule; the device gets its End Shed if that was in force."""
         unit = self._units[identity]
-        if unit.schedules.pop(schedule_id, None) is None:
-            return self._result(CommandOutcome.ACCEPTED, "there was none")
+        unit.schedules.pop(schedule_id, None)
         return await self._follow(unit, now=self._clock.now())
 
     async def set_available(self, identity: str, available: bool) -> CommandResult:
@@ -211,9 +164,10 @@ class CtaFleet:
             vendor="" if info is None else f"{info.vendor:04x}",
             model="" if info is None else info.model or device_name(info.device_type),
             firmware="" if info is None else info.firmware,
-            transaction=state is not None and _draws(state),
+            transaction=facts is not None,  # it may draw at any time: there is no session to wait for
             status="" if state is None else state.name.lower(),
             last_seen=unit.module.seen,
+            last_reading=unit.reading,
             connected_since=unit.connected_since,
         )
 
@@ -239,12 +193,34 @@ class CtaFleet:
     def settled(self, identity: str) -> None:
         """All orders after a start are in: what stands on the device and is not among them is ended."""
         unit = self._units[identity]
-        unit.module.follow(unit.all_orders())
+        unit.module.follow(unit.all_orders(self._clock.now()))
 
-    def set_upstream(self, status: Comm) -> None:
-        """Tell all devices how the upstream is (CTA-07): LOST lets them drop what they were told."""
+    def reword(self, identity: str) -> None:
+        """Say anew what is asked for, if that is said differently now; nothing before the first word after a start."""
+        unit = self._units[identity]
+        orders = unit.all_orders(self._clock.now())
+        if unit.module.orders is not None and unit.module.orders != orders:
+            unit.module.follow(orders)
+
+    def told(self, identity: str) -> bool:
+        """True once the device has been given its orders after a start."""
+        return self._units[identity].module.orders is not None
+
+    def overridden(self, identity: str) -> bool | None:
+        """Return whether the customer overrides, ``None`` while that is not known."""
+        module = self._units[identity].module
+        known = module.override_known and (module.overridden or module.facts is not None)
+        return module.overridden if known else None
+
+    def look(self, identity: str) -> Look:
+        """Return everything known of one device. Raises ``KeyError``."""
+        return self._units[identity].look(self._clock.now())
+
+    def set_upstream(self, status: Comm, identity: str | None = None) -> None:
+        """Tell one device, or all, how the upstream is (CTA-07): LOST lets them drop what they were told."""
         for unit in self._units.values():
-            unit.module.set_upstream(status)
+            if identity in (None, unit.device.identity):
+                unit.module.set_upstream(status)
 
     def tell_prices(self, identity: str, present: float | None, following: float | None, left_s: float | None) -> None:
         """Tell one device the relative prices (CTA-13)."""
@@ -272,20 +248,27 @@ class CtaFleet:
         self._more.state(device, state, now)
 
     def override(self, device: str, on: bool, now: datetime) -> None:
-        """Pass it on, in both vocabularies."""
-        if on:
-            self._events.driver_action(device, "override", now)
+        """Pass it on: a fact at the device, not a wish that could be refused."""
         self._more.override(device, on, now)
 
     def commodities(self, device: str, readings: tuple[Commodity, ...], now: datetime) -> None:
         """Consumption is a meter reading; everything goes on as it is."""
+        content = stored(readings)
+        if content is not None:
+            self._events.needs(device, CarNeeds(session="", soc=content.share, battery_wh=content.full_wh), now)
         consumed = next((each for each in readings if each.kind is CommodityCode.CONSUMED), None)
         if consumed is not None:
             energy = self._units[device].meter.take(consumed, now)
             source = "cta2045 measured" if consumed.measured else "cta2045 estimated"
             reading = MeterReading(
-                charger=device, at=now, power_w=float(consumed.rate), energy_wh=energy, source=source
+                charger=device,
+                at=now,
+                power_w=float(consumed.rate),
+                energy_wh=energy,
+                source=source,
+                estimated=not consumed.measured,
             )
+            self._units[device].reading = reading
             self._events.reading(reading)
         self._more.commodities(device, readings, now)
 
@@ -298,11 +281,11 @@ class CtaFleet:
 
     # -- inside
 
-    async def _follow(self, unit: _Unit, now: datetime) -> CommandResult:
+    async def _follow(self, unit: Unit, now: datetime) -> CommandResult:
         """Give the device its orders; wait for its answer if there is something for it to do now."""
-        for key in [key for key, orders in unit.schedules.items() if all(_over(each, now) for each in orders)]:
+        for key in [key for key, schedule in unit.schedules.items() if not caps.orders(schedule, _ANY, now)]:
             del unit.schedules[key]
-        orders = unit.all_orders()
+        orders = unit.all_orders(now)
         if unit.module.facts is None:
             unit.module.follow(orders)
             return self._result(CommandOutcome.OFFLINE, "no answer from the device")
@@ -342,34 +325,3 @@ class _Door:
 
     def heard(self, message: Message) -> None:
         self.module.heard(message)
-
-
-def _by_table(models: Mapping[str, DeviceModel], facts: Facts) -> DeviceModel:
-    if facts.info is None:
-        return DeviceModel()
-    return model_for(models, facts.info.model, device_name(facts.info.device_type))
-
-
-def _orders(schedule: LimitSchedule, reference_a: float) -> tuple[Order, ...]:
-    """Return a cap for each limited period, as a share of the reference."""
-    starts = [schedule.start + timedelta(seconds=period.start_s) for period in schedule.periods]
-    ends = [*starts[1:], min(schedule.end, schedule.expires)]
-    return tuple(
-        Order(
-            key=f"{schedule.schedule_id}:{period.start_s}",
-            mode=Mode.POWER_LEVEL,
-            start=start,
-            end=end,
-            share=min(max(period.limit_a / reference_a, 0.0), 1.0),
-        )
-        for period, start, end in zip(schedule.periods, starts, ends, strict=True)
-        if period.limit_a is not None and start < end
-    )
-
-
-def _over(order: Order, now: datetime) -> bool:
-    return order.end is not None and order.end <= now
-
-
-def _draws(state: OperationalState) -> bool:
-    return state.name.startswith(("RUNNING", "CYCLING_ON", "VARIABLE"))

@@ -10,11 +10,11 @@ from datetime import datetime
 from enum import StrEnum
 
 from bridge.cta2045 import commands
-from bridge.cta2045.commands import AppNak, Basic, Op
+from bridge.cta2045.commands import AppNak, Basic, Guidance, Op
 from bridge.cta2045.frames import NakReason
 from bridge.cta2045.link import Finished, Result
 from bridge.cta2045.orders import Mode, Order
-from bridge.cta2045.values import OperationalState, level_below
+from bridge.cta2045.values import OperationalState, level_kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ def rungs(order: Order, model: DeviceModel, refused: frozenset[Op], now: datetim
     The last rung of a reduction is Shed (CTA-02); a load up has no other rung, for Shed would be its opposite.
     """
     left = order.left_s(now)
-    level = commands.power_level(level_below(order.share))
+    level = commands.power_level(level_kept(order.share, model.floor))
     ops = {
         Mode.SHED: [Op.SHED],
         Mode.CRITICAL_PEAK: [Op.CRITICAL_PEAK, Op.SHED],
@@ -51,6 +51,15 @@ def rungs(order: Order, model: DeviceModel, refused: frozenset[Op], now: datetim
         ladder.insert(0, level)
     last = ladder[-1]
     return tuple(basic for basic in ladder if basic.op not in refused or basic == last)
+
+
+def spelled(order: Order, model: DeviceModel, now: datetime) -> str:
+    """Return the bytes of the commands, best first, as documents and golden vectors show them."""
+    ladder = [commands.encode(each).payload.hex(" ") for each in rungs(order, model, frozenset(), now)]
+    words = " else ".join(ladder)
+    if order.mode is not Mode.LOAD_UP:
+        return words
+    return f"{commands.encode(commands.guidance(Guidance.GOOD)).payload.hex(' ')} then {words}"  # CTA-12
 
 
 def _prefers_peak(share: float, model: DeviceModel) -> bool:

@@ -1,12 +1,32 @@
-"""Energy of one device from its commodity readings; pure.
+"""Energy of one device from its commodity readings, used and stored; pure.
 
 Rule: of a cumulative counter only deltas count, for it may begin anew; where it stands still for ever, as on devices
 that only state their rating, energy is the power over the time since the last reading.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from bridge.cta2045.energy import Commodity
+from bridge.cta2045.values import CommodityCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """What a store holds, as a share of ``full_wh``."""
+
+    share: float
+    full_wh: float
+
+
+def stored(readings: Iterable[Commodity]) -> Stored | None:
+    """Return what the device stores, where it measures it: it tells its capacity and what it can still take."""
+    by_kind = {each.kind: each for each in readings if each.measured}
+    full, room = by_kind.get(CommodityCode.STORAGE_TOTAL), by_kind.get(CommodityCode.STORAGE_NOW)
+    if full is None or room is None or not 0 <= room.cumulative <= full.cumulative or not full.cumulative:
+        return None
+    return Stored(share=(full.cumulative - room.cumulative) / full.cumulative, full_wh=float(full.cumulative))
 
 
 class Meter:

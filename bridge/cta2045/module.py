@@ -22,7 +22,7 @@ from bridge.cta2045.dialogue import Dialogue, Exchanges, Facts
 from bridge.cta2045.energy import Commodity
 from bridge.cta2045.frames import Message
 from bridge.cta2045.ladder import OPTED_OUT, Answer, DeviceModel
-from bridge.cta2045.memory import Memory
+from bridge.cta2045.memory import Memory, Standing
 from bridge.cta2045.orders import Order
 from bridge.cta2045.values import OperationalState
 from runtime.clock import Clock
@@ -89,6 +89,7 @@ class Module:
         self.state: OperationalState | None = None
         self.overridden = False
         self.seen: datetime | None = None
+        self.override_known = False  # the device said so or otherwise since the start
         self._seen_override = False  # known by the state alone
         self.dialogue = Dialogue(port)
         self.memory, self.clock = memory, clock
@@ -116,6 +117,21 @@ class Module:
         """These are all orders from now on; those in force and to come."""
         self._curtailer.orders = tuple(orders)
         self._wake.set()
+
+    @property
+    def orders(self) -> tuple[Order, ...] | None:
+        """The orders as the bridge last gave them, ``None`` if it has not since the start."""
+        return self._curtailer.orders
+
+    @property
+    def standing(self) -> Standing | None:
+        """The curtailment that stands on the device."""
+        return self._curtailer.standing
+
+    @property
+    def upstream(self) -> Comm:
+        """What the device is told of the upstream."""
+        return self._comm
 
     def will_act(self, orders: Iterable[Order]) -> bool:
         """Tell whether the device would be sent something at once, had it these orders."""
@@ -281,6 +297,7 @@ class Module:
         self.state = state
         self._listener.state(self.device, state, now)
         self._curtailer.saw(state, now)
+        self.override_known = True
         out = state in OPTED_OUT
         if out and not self.overridden:
             self.learn_override(True, now)
@@ -290,7 +307,7 @@ class Module:
 
     def learn_override(self, on: bool, now: datetime) -> None:
         """Note that the customer overrides, or no longer does: then what is in force is sent again."""
-        self._seen_override = False
+        self._seen_override, self.override_known = False, True
         if on is not self.overridden:
             self.overridden = on
             self._log.info("customer override", on=on)

@@ -6,7 +6,7 @@ answer is said to be so; nobody there is an answer too.
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from bridge.cta2045.bodies import Byte, Utc
 from bridge.cta2045.datalink import PAYLOADS, Offer
@@ -51,9 +51,12 @@ class _Quiet:
             self.port.reply(heard.reply)
 
 
+Say = Callable[[str], None]
+
+
 async def probe(
     text: str,
-    say: Callable[[str], None],
+    say: Say,
     *,
     clock: Clock,
     draw: Draw,
@@ -61,6 +64,27 @@ async def probe(
     timing: Timing | None = None,
 ) -> bool:
     """Probe the port ``text``; say a line for each finding. True if a device answered. Raises ``ValueError``."""
+
+    async def ask(dialogue: Dialogue, said: Sequence[str]) -> bool:
+        return await _ask(dialogue, say, said)
+
+    return await visit(text, say, ask, clock=clock, draw=draw, tls=tls, timing=timing)
+
+
+async def visit(
+    text: str,
+    say: Say,
+    ask: Callable[[Dialogue, Sequence[str]], Awaitable[bool]],
+    *,
+    clock: Clock,
+    draw: Draw,
+    tls: ssl.SSLContext | None = None,
+    timing: Timing | None = None,
+) -> bool:
+    """Open the port ``text`` and ``ask`` its device, who also gets what the device said by itself.
+
+    False if the port cannot be opened. Raises ``ValueError``.
+    """
     where = address(text)
     events = _Quiet(clock)
     link = Link(draw=draw, timing=timing, offer=Offer(), refuses=refuses)
@@ -73,18 +97,25 @@ async def probe(
         say(f"{text}: the port cannot be opened")
         return False
     else:
-        return await _ask(Dialogue(port), say, events)
+        return await ask(Dialogue(port), events.said)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def _ask(dialogue: Dialogue, say: Callable[[str], None], events: _Quiet) -> bool:
+async def find(dialogue: Dialogue, say: Say) -> Facts | None:
+    """Return what the device says of itself, ``None`` if nobody answers."""
     facts = None
     for _ in range(_TRIES):
         facts = facts or await dialogue.discover()
     if facts is None:
         say("no device answers")
+    return facts
+
+
+async def _ask(dialogue: Dialogue, say: Say, said: Sequence[str]) -> bool:
+    facts = await find(dialogue, say)
+    if facts is None:
         return False
     say(f"basic DR: {_yes(facts.basic)}")
     say(f"intermediate DR: {_yes(facts.intermediate)}")
@@ -97,7 +128,7 @@ async def _ask(dialogue: Dialogue, say: Callable[[str], None], events: _Quiet) -
     say(f"operational state: {'no answer' if not answered else 'unknown' if state is None else state.name.lower()}")
     if facts.intermediate:
         await _read(dialogue, say)
-    for line in events.said:
+    for line in said:
         say(f"said by itself: {line}")
     return True
 
@@ -116,7 +147,7 @@ def _info(facts: Facts) -> list[str]:
     ]
 
 
-async def _read(dialogue: Dialogue, say: Callable[[str], None]) -> None:
+async def _read(dialogue: Dialogue, say: Say) -> None:
     readings = await dialogue.commodities()
     if readings is None:
         say("commodities: refused or no answer")

@@ -165,7 +165,8 @@ class SerialPort(asyncio.Protocol):
             try:
                 await self._lost.wait()
             finally:
-                transport.abort()
+                if not transport.is_closing():  # one that has noticed its loss must not be closed again
+                    transport.abort()
                 self._closed("closed by us")
             self._log.warning("port lost", why=self._reason)
             await asyncio.sleep(self._retry_s)

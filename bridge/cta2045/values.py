@@ -185,6 +185,18 @@ def level_below(cap: float) -> float:
     return int(min(max(cap, 0.0), 1.0) * LEVELS + 1e-9) / LEVELS
 
 
+def level_kept(cap: float, floor: float) -> float:
+    """Return the share to ask for under ``cap``: ``level_below``, but not less than a device's least share can be.
+
+    The scale has no step for 6 A of most ratings. The one below would be raised to 6 A by the device, which then says
+    that it does not follow; so the step next above is asked for where the cap allows the floor.
+    """
+    below = level_below(cap)
+    if below <= 0 or below >= floor or cap < floor - 1e-9:
+        return below
+    return min(ceil(floor * LEVELS - 1e-9), LEVELS) / LEVELS
+
+
 def level_share(byte: int) -> float:
     """Return the share of the full rating: negative for produced power."""
     share = (byte & ~PRODUCED) / LEVELS

@@ -28,7 +28,7 @@ _log = get_logger(__name__)
 _LENGTH_S = 600  # of the composite schedule asked for: only its beginning matters
 _BELIEVED_LIES = 2  # after so many a composite schedule below ours is no sign of a foreign limit
 _UNKNOWN = "unknown"  # who limits a charger that cannot say
-_request_ids = count(1)
+_request_ids = count(2**30)  # a CSMS behind the bridge counts its own from 1
 
 
 async def read_back(link: Link, settings: OcppSettings, installed: Installed, clock: Clock) -> ReadBack:
@@ -93,10 +93,14 @@ def _suspect(link: Link, found: ReadBack, connector: int, now: datetime) -> None
     """A composite schedule below ours is a limit of somebody: unless one is known, of somebody unknown."""
     station = link.station
     told = any(limit.source != _UNKNOWN for limit in station.foreign.values())
-    if found.verdict is not Verdict.STRICTER or told or station.composite_lies >= _BELIEVED_LIES:
+    if found.verdict is not Verdict.STRICTER or told or not _believed(station):
         return
     limit = ForeignLimit(source=_UNKNOWN, connector=connector, by="composite", since=now, limit_a=found.said_a)
     link.tell(station.note_foreign(limit))
+
+
+def _believed(station: Station) -> bool:
+    return station.composite_lies < _BELIEVED_LIES and station.knobs.composite is not False
 
 
 def _expected_a(installed: Installed, station: Station, options: profile.ProfileOptions, now: datetime) -> float | None:

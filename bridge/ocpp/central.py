@@ -8,33 +8,38 @@ and in ``profile``.
 
 import asyncio
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any, Literal
 
 from aiohttp import WSCloseCode, WSMsgType, web
 from prometheus_client import CollectorRegistry
 
-from bridge.ocpp import audit, commands, commission
-from bridge.ocpp.commands import Installed, Reply
+from bridge.ocpp import audit, clearing, commands, commission, fallback, passing
+from bridge.ocpp.backoffice import BackOffice
+from bridge.ocpp.commands import Installed
 from bridge.ocpp.deadline import Deadline
 from bridge.ocpp.door import Refusal, admit
 from bridge.ocpp.frames import Version
+from bridge.ocpp.knowledge import Knowledge
 from bridge.ocpp.link import Link
 from bridge.ocpp.metrics import OcppMetrics
+from bridge.ocpp.passing import NotPassed, Passed
+from bridge.ocpp.proxy import ListeningRpc, Proxy
+from bridge.ocpp.proxy_session import ProxySession
+from bridge.ocpp.quirks import Knobs
 from bridge.ocpp.readback import ReadBack
 from bridge.ocpp.rpc import RpcConnection
 from bridge.ocpp.settings import ChargerConfig, OcppSettings
 from bridge.ocpp.station import Station
+from bridge.ocpp.upkeep import Upkeep
+from bridge.store import BridgeStore
 from bridge.target import ChargerStatus, CommandOutcome, CommandResult, FleetEvents, LimitSchedule
 from openadr import tls
 from runtime.clock import Clock, new_id
 from runtime.logs import get_logger
 
 _log = get_logger(__name__)
-_START_RETRIES_S = (2.0, 10.0)  # some chargers refuse a TxProfile until their session is fully under way
-_AGAIN = timedelta(seconds=60)  # a part of a schedule that was not taken is sent again so much later
 _CLOSE_S = 2.0  # how long the other side may take to answer a close
 
 
@@ -49,18 +54,28 @@ class CentralSystem:
         events: FleetEvents,
         clock: Clock,
         registry: CollectorRegistry,
+        proxy: Proxy | None = None,
+        knowledge: Knowledge | None = None,
+        store: BridgeStore | None = None,
     ) -> None:
+        self._proxy = proxy
+        self._office = BackOffice(settings, clock, store, knowledge)
+        self.knowledge = self._office.knowledge
         self._settings = settings
         self._events = events
         self._clock = clock
         self._metrics = OcppMetrics(registry)
         self._stations = {
             config.identity: Station(
-                config=config, held=settings.hold_pending, registration=config.registration.capitalize()
+                config=config,
+                held=settings.hold_pending,
+                registration=config.registration.capitalize(),
+                knowledge=self.knowledge,
             )
             for config in chargers
         }
         self._installed = {identity: Installed() for identity in self._stations}
+        self._upkeep = Upkeep(settings, clock, self._metrics, self._installed)
         self._links: dict[str, Link] = {}
         self._sockets: dict[Link, web.WebSocketResponse] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -69,6 +84,9 @@ class CentralSystem:
     async def start(self) -> None:
         """Listen. Raises ``OSError`` if the port is taken, ``TlsError`` if a certificate is no good."""
         context = self._tls()
+        await self._office.start()
+        if self._proxy is not None:
+            await self._proxy.start(self._stations.values(), self)
         if context is None:
             _log.warning(
                 "OCPP without TLS: for rehearsals only (OCP-10)", security_profile=self._settings.security_profile
@@ -91,6 +109,9 @@ class CentralSystem:
             await self._runner.cleanup()
             self._runner = None
         await asyncio.gather(*self._closing)
+        await self._office.stop()
+        if self._proxy is not None:
+            await self._proxy.stop()
 
     @property
     def port(self) -> int:
@@ -103,12 +124,14 @@ class CentralSystem:
         link = self._ready(identity)
         if link is None:
             return self._result("set", CommandOutcome.OFFLINE, self._why_not(identity))
-        installed = self._installed[identity]
-        async with installed.lock:
-            reply = await commands.install(
-                link.rpc, link.station, self._settings, installed, schedule, self._clock.now()
-            )
-            self._follow_up(link, installed, reply)
+        installed, behind = self._installed[identity], self._behind(identity)
+        async with installed.command(link.rpc):
+            if behind is not None:
+                await behind.others.before_ours()
+            reply = await self._upkeep.install(link, installed, schedule)
+            self._upkeep.follow_up(link, installed, reply)
+        if behind is not None and reply.outcome is CommandOutcome.ACCEPTED:
+            await behind.limited(schedule)
         _log.debug(
             "limit sent", charger=identity, schedule=schedule.schedule_id, outcome=reply.outcome, word=reply.word
         )
@@ -121,9 +144,18 @@ class CentralSystem:
             self._forget(identity, schedule_id)
             return self._result("clear", CommandOutcome.OFFLINE, self._why_not(identity))
         installed = self._installed[identity]
-        async with installed.lock:
-            reply = await commands.remove(link.rpc, link.station, self._settings, installed, schedule_id)
-            self._follow_up(link, installed, reply)
+        async with installed.command(link.rpc):
+            reply = await clearing.remove(
+                link.rpc, link.station, self._settings, installed, schedule_id, self._clock.now()
+            )
+            if link.station.config.fallback != "none" and (
+                installed.out_of_service or link.station.knobs.smart_charging is False
+            ):
+                reply = await fallback.release(link.rpc, installed)
+            self._upkeep.follow_up(link, installed, reply)
+        behind = self._behind(identity)
+        if behind is not None and self.in_force(identity) is None:
+            await behind.freed()
         _log.debug("limit cleared", charger=identity, schedule=schedule_id, outcome=reply.outcome, word=reply.word)
         return self._result("clear", reply.outcome, reply.word)
 
@@ -153,6 +185,27 @@ class CentralSystem:
         reply = await commands.trigger(link.rpc, message, connector)
         return self._result("trigger", reply.outcome, reply.word)
 
+    async def pass_on(self, identity: str, action: str, payload: Mapping[str, Any]) -> Passed:
+        """Send an operator's message as it is; ``NotPassed`` for one that is not sent."""
+        if self._behind(identity) is not None:
+            raise NotPassed("its own CSMS leads this charger")
+        link = self._ready(identity)
+        if link is None:
+            return Passed(outcome=CommandOutcome.OFFLINE, answer={}, detail=self._why_not(identity))
+        found = await passing.send(link.rpc, action, payload)
+        self._metrics.command_ended("pass", found.outcome.value)
+        _log.info("message passed on", charger=identity, action=action, outcome=found.outcome.value)
+        return found
+
+    def knows(self, identity: str) -> bool:
+        """Tell whether a charger of this name may dial in."""
+        return identity in self._stations
+
+    def knobs(self, identity: str) -> tuple[Knobs, bool]:
+        """Return what is known of a charger's kind, and whether it was probed."""
+        station = self._stations[identity]
+        return station.knobs, station.kind in self.knowledge.learnt
+
     async def read_back(self, identity: str) -> ReadBack | None:
         """Ask the charger what limits it holds, beside ours (OCP-06); ``None`` if it is not there."""
         link = self._ready(identity)
@@ -161,15 +214,38 @@ class CentralSystem:
         return await audit.read_back(link, self._settings, self._installed[identity], self._clock)
 
     async def set_registration(self, identity: str, registration: Literal["accepted", "pending", "rejected"]) -> bool:
-        """Decide what the charger's boot is answered from now on and have it boot; ``False`` if it is not known."""
+        """Decide what the charger's boot is answered from now on and have it boot; ``False`` if it is not known.
+
+        A charger behind a CSMS is registered by that: ``False`` as well.
+        """
         station = self._stations.get(identity)
-        if station is None:
+        if station is None or self._behind(identity) is not None:
             return False
         station.config = replace(station.config, registration=registration)
         link = self._links.get(identity)
         if link is not None:
             await commission.ask_to_boot(link.rpc)
         return True
+
+    def in_force(self, identity: str) -> LimitSchedule | None:
+        """Return our schedule that a charger holds and that is not over."""
+        schedule = self._installed[identity].schedule
+        return schedule if schedule is not None and schedule.end > self._clock.now() else None
+
+    async def assert_again(self, identity: str) -> None:
+        """Send the schedule in force once more: what it meets on the charger has changed."""
+        link, installed = self._ready(identity), self._installed[identity]
+        if link is not None:
+            async with installed.lock:
+                schedule, behind = self.in_force(identity), self._behind(identity)
+                if behind is not None and schedule is not None:
+                    await behind.others.before_ours()
+                    reply = await self._upkeep.install(link, installed, schedule)
+                    self._upkeep.follow_up(link, installed, reply)
+                    self._metrics.command_ended("assert", reply.outcome.value)
+
+    def _behind(self, identity: str) -> ProxySession | None:
+        return self._proxy.of(identity) if self._proxy is not None else None
 
     def status(self, identity: str) -> ChargerStatus | None:
         """Return what is known of one charger, ``None`` if it was never seen."""
@@ -211,55 +287,6 @@ class CentralSystem:
         self._metrics.command_ended(command, outcome.value)
         return CommandResult(outcome=outcome, detail=detail, at=self._clock.now())
 
-    def _follow_up(self, link: Link, installed: Installed, reply: Reply) -> None:
-        """See to what comes after a command: the next part of a long schedule, and reading back (OCP-06)."""
-        for task in (installed.renewal, installed.reading):
-            if task is not None:
-                task.cancel()
-        installed.renewal = installed.reading = None
-        if installed.due is not None:
-            installed.renewal = link.spawn(self._keep_up(link, installed))
-        wait_s = self._settings.read_back_s
-        if wait_s is not None and reply.outcome is CommandOutcome.ACCEPTED and installed.schedule is not None:
-            installed.reading = link.spawn(self._read_back_after(link, installed, wait_s))
-
-    async def _keep_up(self, link: Link, installed: Installed) -> None:
-        """Send each next part of the schedule in force when it is due; a failed one again a minute later."""
-        while installed.due is not None:
-            now = self._clock.now()
-            await self._clock.sleep((installed.due - now).total_seconds())
-            async with installed.lock:
-                now, schedule = self._clock.now(), installed.schedule
-                if schedule is None:
-                    return
-                reply = await commands.install(link.rpc, link.station, self._settings, installed, schedule, now)
-                if reply.outcome is not CommandOutcome.ACCEPTED:
-                    installed.due = self._clock.now() + _AGAIN if now < schedule.end else None
-            self._metrics.commands.labels("renew", reply.outcome.value).inc()
-            _log.info("next part of the limit sent", charger=link.rpc.identity, outcome=reply.outcome, word=reply.word)
-
-    async def _read_back_after(self, link: Link, installed: Installed, wait_s: float) -> None:
-        await self._clock.sleep(wait_s)
-        installed.reading = None  # from here on not to be cancelled: a call that is out is waited for
-        await audit.read_back(link, self._settings, installed, self._clock)
-
-    async def _session_began(self, link: Link) -> None:
-        """Bind the schedule in force to a session that begins inside it (field notes C.1)."""
-        identity = link.station.config.identity
-        installed = self._installed[identity]
-        reply: Reply | None = None
-        for wait_s in (0.0, *_START_RETRIES_S):
-            await self._clock.sleep(wait_s)
-            async with installed.lock:
-                reply = await commands.extend(link.rpc, link.station, self._settings, installed, self._clock.now())
-                if reply is not None and installed.due is not None:
-                    self._follow_up(link, installed, reply)
-            if reply is None or reply.outcome is not CommandOutcome.REJECTED:
-                break
-        if reply is not None:
-            self._metrics.commands.labels("extend", reply.outcome.value).inc()
-            _log.info("limit sent to new session", charger=identity, outcome=reply.outcome, word=reply.word)
-
     async def _enter(self, request: web.Request) -> web.StreamResponse:
         """Let a charger in: identity, credential, subprotocol, then its messages until the end."""
         identity = request.match_info["identity"]
@@ -288,7 +315,8 @@ class CentralSystem:
             _log.warning("no OCPP subprotocol in common", charger=identity)
             await socket.close(code=WSCloseCode.PROTOCOL_ERROR, message=b"no OCPP subprotocol in common")
             return socket
-        await self._serve(self._stations[identity], Version(socket.ws_protocol), socket)
+        authorization = request.headers.get("Authorization")
+        await self._serve(self._stations[identity], Version(socket.ws_protocol), socket, authorization)
         return socket
 
     def _config(self, identity: str) -> ChargerConfig | None:
@@ -301,8 +329,11 @@ class CentralSystem:
         headers = {"WWW-Authenticate": 'Basic realm="ocpp"'} if refusal.status == 401 else {}
         return web.Response(status=refusal.status, headers=headers)
 
-    async def _serve(self, station: Station, version: Version, socket: web.WebSocketResponse) -> None:
+    async def _serve(
+        self, station: Station, version: Version, socket: web.WebSocketResponse, authorization: str | None
+    ) -> None:
         identity = station.config.identity
+        behind = self._behind(identity)
         link = self._link(station, version, socket)
         older, self._links[identity] = self._links.get(identity), link
         self._sockets[link] = socket
@@ -311,6 +342,8 @@ class CentralSystem:
         self._metrics.connected.labels(version.value).inc()
         _log.info("charger connected", charger=identity, ocpp=version.value)
         try:
+            if behind is not None:
+                await behind.charger_came(link, authorization)
             link.start()
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
@@ -323,14 +356,19 @@ class CentralSystem:
             if self._links.get(identity) is link:
                 del self._links[identity]
             await link.close()
+            if behind is not None:
+                await behind.charger_went(link)
             _log.info("charger disconnected", charger=identity, code=socket.close_code)
 
     def _link(self, station: Station, version: Version, socket: web.WebSocketResponse) -> Link:
         if station.deadline is None:
             station.deadline = Deadline(self._settings.call_timeout_s)
 
+        behind = self._behind(station.config.identity)
+        listens = behind is not None and behind.settings.mode == "observe"
+
         def make_rpc(link: Link) -> RpcConnection:
-            return RpcConnection(
+            return (ListeningRpc if listens else RpcConnection)(
                 identity=station.config.identity,
                 version=version,
                 send=socket.send_str,
@@ -339,6 +377,8 @@ class CentralSystem:
                 metrics=self._metrics,
                 new_id=lambda: new_id("c"),
                 deadline=station.deadline,
+                yield_s=self._settings.yield_s,
+                relay=behind.from_charger if behind is not None else None,
             )
 
         return Link(
@@ -348,7 +388,10 @@ class CentralSystem:
             clock=self._clock,
             metrics=self._metrics,
             make_rpc=make_rpc,
-            session_began=self._session_began,
+            session_began=self._upkeep.session_began,
+            leads=behind is None,
+            sets_metering=behind is None or behind.settings.set_metering,
+            services=self._office.services,
         )
 
     async def _replace(self, older: Link) -> None:

@@ -7,7 +7,8 @@ to tell.
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -16,6 +17,8 @@ from typing import Any
 from bridge.ocpp import profile
 from bridge.ocpp.frames import Version
 from bridge.ocpp.profile import Plan, ProfileOptions, Session
+from bridge.ocpp.proxy_profiles import merge
+from bridge.ocpp.quirks import PURPOSES, Knobs
 from bridge.ocpp.rpc import CallFailed, CallTimeout, ConnectionGone, RpcConnection
 from bridge.ocpp.schemas import OutboundInvalid
 from bridge.ocpp.settings import OcppSettings
@@ -26,7 +29,8 @@ from bridge.target import CommandOutcome, LimitSchedule
 
 _ALIKE = 64  # one event to a fleet: chargers of one kind are told the same, which is worked out once
 _WRITES_KEPT = 720  # one in five seconds for an hour: more than any setting allows
-_DEFAULT, _SESSION = "TxDefaultProfile", "TxProfile"
+DEFAULT, SESSION, STATION = "TxDefaultProfile", "TxProfile", "StationMax"
+STATION_NAMES = {Version.V16: "ChargePointMaxProfile", Version.V201: "ChargingStationMaxProfile"}
 _NO = frozenset({"PropertyConstraintViolation", "OccurrenceConstraintViolation", "OccurenceConstraintViolation"})
 _OUTCOMES = {
     "Accepted": CommandOutcome.ACCEPTED,
@@ -61,6 +65,26 @@ class Installed:
     reading: asyncio.Task[None] | None = None  # waits to read the limit back
     accepted_at: datetime | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # one command at a time: set and clear never interleave
+    out_of_service: bool = False  # by us, for want of a limit that the charger takes
+    commanding: bool = False  # a limit is being set or cleared
+    overtaking: int = 0  # newer commands that wait for that to end: it stops at its next message
+
+    @asynccontextmanager
+    async def command(self, rpc: RpcConnection) -> AsyncIterator[None]:
+        """Take the turn to set or clear a limit; one that is under way yields to it, for the newer one rules."""
+        self.overtaking += 1
+        if self.commanding:
+            rpc.hurry()
+        try:
+            await self.lock.acquire()
+        finally:
+            self.overtaking -= 1
+        self.commanding = True
+        try:
+            yield
+        finally:
+            self.commanding = False
+            self.lock.release()
 
 
 async def install(
@@ -80,21 +104,28 @@ async def install(
         return Reply(outcome=CommandOutcome.ERROR, word=str(error))
     if plan is None:
         return Reply(outcome=CommandOutcome.ERROR, word="the schedule limits nothing from now on")
+    refusal = _cannot(station.knobs, plan)
+    if refusal:
+        return Reply(outcome=CommandOutcome.NOT_SUPPORTED, word=refusal)
     before, installed.due = installed.due, None
     part = _window(plan, station.most_periods(settings), settings.longest_profile_s, now.replace(microsecond=0))
     sessions = sorted(station.sessions.values(), key=lambda session: session.connector)
     again = installed.schedule is not None and installed.schedule.schedule_id == schedule.schedule_id
-    later = next_write(installed.writes, settings.default_writes_per_hour, now) if sessions and again else None
+    per_hour = station.knobs.writes_per_hour or settings.default_writes_per_hour
+    later = next_write(installed.writes, per_hour, now) if sessions and again else None
     await _drop_others(rpc, installed, schedule.schedule_id, options)
+    purposes = station.knobs.purposes or PURPOSES
     shared = profile.for_session(part.plan, len(sessions), options.decimals)
-    replies = await _install_for(rpc, installed, schedule.schedule_id, shared, sessions, options)
+    told = sessions if SESSION in purposes else ()
+    replies = await install_for(rpc, installed, schedule.schedule_id, shared, told, options)
     if not any(reply.final for _, reply in replies):
         if later is not None and any(reply.outcome is CommandOutcome.ACCEPTED for _, reply in replies):
             installed.due = later  # flash wear: the session's own profile rules, and one that begins gets its own
         else:
             installed.writes.append(now)
-            reply = await _install_one(rpc, installed, schedule.schedule_id, part.plan, None, options)
-            replies.append((_DEFAULT, reply))
+            bound = any(reply.outcome is CommandOutcome.ACCEPTED for _, reply in replies)
+            rungs = tuple(each for each in (DEFAULT, STATION) if each in purposes and not (bound and each == STATION))
+            replies += await install_lasting(rpc, installed, schedule.schedule_id, part.plan, rungs, options)
     result = _sum_up(replies)
     if result.outcome is CommandOutcome.ACCEPTED or result.outcome is CommandOutcome.TIMEOUT:
         installed.schedule, installed.accepted_at = schedule, now
@@ -104,7 +135,34 @@ async def install(
     return result
 
 
-async def _install_for(
+def _cannot(knobs: Knobs, plan: Plan) -> str:
+    """Return why a charger of this kind cannot be given a plan; "" if it can be tried."""
+    if knobs.smart_charging is False:
+        return "not enrolled: this kind of charger takes no charging profiles (OCP-08)"
+    if knobs.zero == "refused" and any(value == 0 for _, value in plan.periods):
+        return "this kind of charger takes no limit of 0"
+    return ""
+
+
+async def install_lasting(
+    rpc: RpcConnection,
+    installed: Installed,
+    schedule_id: int,
+    plan: Plan,
+    rungs: Sequence[str],
+    options: ProfileOptions,
+) -> list[tuple[str, Reply]]:
+    """Send what outlives sessions: the default profile, or where the answer to that is no the station's maximum."""
+    replies: list[tuple[str, Reply]] = []
+    for purpose in rungs:
+        reply = await _install_one(rpc, installed, schedule_id, plan, None, options, station=purpose == STATION)
+        replies.append((purpose, reply))
+        if reply.outcome not in (CommandOutcome.REJECTED, CommandOutcome.NOT_SUPPORTED):
+            break
+    return replies
+
+
+async def install_for(
     rpc: RpcConnection,
     installed: Installed,
     schedule_id: int,
@@ -116,7 +174,7 @@ async def _install_for(
     replies: list[tuple[str, Reply]] = []
     for session in sessions:
         reply = await _install_one(rpc, installed, schedule_id, plan, session, options)
-        replies.append((_SESSION, reply))
+        replies.append((SESSION, reply))
         if reply.final:
             break
     return replies
@@ -133,33 +191,17 @@ async def extend(
         return None
     part = _window(plan, station.most_periods(settings), settings.longest_profile_s, now.replace(microsecond=0))
     sessions = sorted(station.sessions.values(), key=lambda session: session.connector)
+    if _cannot(station.knobs, plan) or SESSION not in (station.knobs.purposes or PURPOSES):
+        return None
     shared = profile.for_session(part.plan, len(sessions), options.decimals)
-    replies = await _install_for(rpc, installed, schedule.schedule_id, shared, sessions, options)
+    replies = await install_for(rpc, installed, schedule.schedule_id, shared, sessions, options)
     installed.due = min((at for at in (installed.due, part.renew_at) if at is not None), default=None)
     return _sum_up(replies) if replies else None
 
 
-async def remove(
-    rpc: RpcConnection, station: Station, settings: OcppSettings, installed: Installed, schedule_id: int
-) -> Reply:
-    """Clear every profile of ``schedule_id``. One that the charger does not know counts as cleared."""
-    options = station.options(settings)
-    connectors = {0, 1, *station.sessions, *(c for c in station.connectors if c < profile.IDS_PER_SCHEDULE)}
-    try:
-        block = {profile.profile_id(schedule_id, c, options) for c in range(profile.IDS_PER_SCHEDULE)}
-        wanted = {profile.profile_id(schedule_id, c, options) for c in connectors} | (installed.ids & block)
-    except ValueError as error:
-        return Reply(outcome=CommandOutcome.ERROR, word=str(error))
-    if installed.schedule is not None and installed.schedule.schedule_id == schedule_id:
-        installed.schedule = installed.due = None  # a session that begins now is free
-    worst = Reply(outcome=CommandOutcome.ACCEPTED, word="cleared")
-    for number in sorted(wanted, reverse=True):
-        reply = await _clear_one(rpc, installed, number)
-        if reply.outcome is not CommandOutcome.ACCEPTED:
-            worst = reply
-        if reply.final:
-            break
-    return worst
+def unknown_is_gone(reply: Reply) -> Reply:
+    """What the charger does not know is not there."""
+    return Reply(outcome=CommandOutcome.ACCEPTED, word="Unknown") if reply.word == "Unknown" else reply
 
 
 async def set_available(rpc: RpcConnection, available: bool) -> Reply:
@@ -167,7 +209,7 @@ async def set_available(rpc: RpcConnection, available: bool) -> Reply:
     state = "Operative" if available else "Inoperative"
     v16 = rpc.version is Version.V16
     payload = {"connectorId": 0, "type": state} if v16 else {"operationalStatus": state}
-    answer, reply = await _ask(rpc, "ChangeAvailability", payload)
+    answer, reply = await ask(rpc, "ChangeAvailability", payload)
     if answer.get("status") == "Scheduled":
         return Reply(outcome=CommandOutcome.ACCEPTED, word=reply.word)
     return reply
@@ -179,9 +221,9 @@ async def stop_sessions(rpc: RpcConnection, station: Station) -> Reply:
     for session in sorted(station.sessions.values(), key=lambda each: each.connector):
         if rpc.version is Version.V16:
             number = {"transactionId": int(session.transaction_id)}
-            _, reply = await _ask(rpc, "RemoteStopTransaction", number)
+            _, reply = await ask(rpc, "RemoteStopTransaction", number)
         else:
-            _, reply = await _ask(rpc, "RequestStopTransaction", {"transactionId": session.transaction_id})
+            _, reply = await ask(rpc, "RequestStopTransaction", {"transactionId": session.transaction_id})
         if worst.outcome is CommandOutcome.ACCEPTED:
             worst = reply
         if reply.final:
@@ -194,7 +236,7 @@ async def trigger(rpc: RpcConnection, message: str, connector: int | None) -> Re
     payload: dict[str, Any] = {"requestedMessage": message}
     if connector is not None:
         payload |= {"connectorId": connector} if rpc.version is Version.V16 else {"evse": {"id": connector}}
-    answer, reply = await _ask(rpc, "TriggerMessage", payload)
+    answer, reply = await ask(rpc, "TriggerMessage", payload)
     if answer.get("status") == "NotImplemented":
         return Reply(outcome=CommandOutcome.NOT_SUPPORTED, word=reply.word)
     return reply
@@ -207,17 +249,19 @@ async def _install_one(
     plan: Plan,
     session: Session | None,
     options: ProfileOptions,
+    *,
+    station: bool = False,
 ) -> Reply:
     try:
-        payload = _payload(rpc.version, schedule_id, plan, session, options)
+        payload = _payload(rpc.version, schedule_id, merge(plan, session, options), session, options, station)
         number = profile.profile_id(schedule_id, session.connector if session else 0, options)
     except ValueError as error:
         return Reply(outcome=CommandOutcome.NOT_SUPPORTED, word=str(error))
-    answer, reply = await _ask(rpc, "SetChargingProfile", payload)
+    answer, reply = await ask(rpc, "SetChargingProfile", payload, installed)
     if _duplicate(answer):  # 2.0.1 K01.FR.06: another id of ours sits on the same stack level, from before a restart
-        purpose = _SESSION if session else _DEFAULT
-        await _ask(rpc, "ClearChargingProfile", profile.clear_stack_201(purpose, options))
-        answer, reply = await _ask(rpc, "SetChargingProfile", payload)
+        purpose = SESSION if session else STATION_NAMES[rpc.version] if station else DEFAULT
+        await ask(rpc, "ClearChargingProfile", profile.clear_stack_201(purpose, options), installed)
+        answer, reply = await ask(rpc, "SetChargingProfile", payload, installed)
     if reply.outcome in {CommandOutcome.ACCEPTED, CommandOutcome.TIMEOUT}:  # after a time-out it may well be there
         installed.ids.add(number)
     return reply
@@ -235,12 +279,16 @@ def _window(plan: Plan, most: int, longest_s: int, now: datetime) -> Window:
 
 @lru_cache(maxsize=_ALIKE)
 def _payload(
-    version: Version, schedule_id: int, plan: Plan, session: Session | None, options: ProfileOptions
+    version: Version, schedule_id: int, plan: Plan, session: Session | None, options: ProfileOptions, station: bool
 ) -> Mapping[str, Any]:
     if version is Version.V16:
+        if station:
+            return profile.station_profile_16(schedule_id, plan, options)
         if session is None:
             return profile.default_profile_16(schedule_id, plan, options)
         return profile.session_profile_16(schedule_id, plan, session, options)
+    if station:
+        return profile.station_profile_201(schedule_id, plan, options)
     if session is None:
         return profile.default_profile_201(schedule_id, plan, options)
     return profile.session_profile_201(schedule_id, plan, session, options)
@@ -254,22 +302,25 @@ async def _drop_others(rpc: RpcConnection, installed: Installed, schedule_id: in
     for number in sorted(installed.ids - keep):
         if rpc.version is Version.V16:
             installed.ids.discard(number)
-        elif (await _clear_one(rpc, installed, number)).final:
+        elif (await clear_one(rpc, installed, number)).final:
             return
 
 
-async def _clear_one(rpc: RpcConnection, installed: Installed, number: int) -> Reply:
+async def clear_one(rpc: RpcConnection, installed: Installed, number: int) -> Reply:
+    """Remove one profile."""
     payload = profile.clear_16(number) if rpc.version is Version.V16 else profile.clear_201(number)
-    _, reply = await _ask(rpc, "ClearChargingProfile", payload)
-    if reply.word == "Unknown":
-        reply = Reply(outcome=CommandOutcome.ACCEPTED, word="Unknown")
+    reply = unknown_is_gone((await ask(rpc, "ClearChargingProfile", payload, installed))[1])
     if reply.outcome is CommandOutcome.ACCEPTED:
         installed.ids.discard(number)
     return reply
 
 
-async def _ask(rpc: RpcConnection, action: str, payload: Mapping[str, Any]) -> tuple[Mapping[str, Any], Reply]:
+async def ask(
+    rpc: RpcConnection, action: str, payload: Mapping[str, Any], installed: Installed | None = None
+) -> tuple[Mapping[str, Any], Reply]:
     """Call and map: the status word, or the CALLERROR, to an outcome."""
+    if installed is not None and installed.overtaking and installed.commanding:
+        return {}, Reply(outcome=CommandOutcome.TIMEOUT, word="overtaken by a newer command")
     try:
         answer = await rpc.call(action, payload, priority=URGENT)
     except CallFailed as error:
@@ -306,6 +357,8 @@ def _sum_up(replies: list[tuple[str, Reply]]) -> Reply:
     A running session whose TxProfile is refused falls under an accepted TxDefaultProfile (1.6 errata 3.8, K01.FR.32).
     *Offline* means that nothing was sent; a link lost after the first message leaves the charger in doubt: no answer.
     """
+    if not replies:
+        return Reply(outcome=CommandOutcome.ACCEPTED, word="no session; it is told when one begins")
     words = "; ".join(f"{purpose} {reply.word}" for purpose, reply in replies)
     chosen = next((reply for _, reply in replies if reply.outcome is CommandOutcome.ACCEPTED), replies[0][1])
     broken = next((reply for _, reply in replies if reply.final), None)

@@ -7,6 +7,7 @@ Only what is needed is asked, for some chargers restart when asked for too much.
 from collections.abc import Mapping
 from typing import Any
 
+from bridge.ocpp import owndelay
 from bridge.ocpp.frames import Version
 from bridge.ocpp.rpc import CallFailed, CallTimeout, ConnectionGone, RpcConnection
 from bridge.ocpp.schemas import OutboundInvalid
@@ -22,6 +23,7 @@ _KEYS_16 = (
     "ChargingScheduleMaxPeriods",
     "MeterValueSampleInterval",
     "MeterValuesSampledData",
+    *owndelay.KEYS_16,
 )
 _VARIABLES_201 = (
     ("SmartChargingCtrlr", "RateUnit"),
@@ -29,8 +31,10 @@ _VARIABLES_201 = (
     ("SmartChargingCtrlr", "PeriodsPerSchedule"),
     ("SampledDataCtrlr", "TxUpdatedInterval"),
     ("SampledDataCtrlr", "TxUpdatedMeasurands"),
+    *owndelay.VARIABLES_201,
 )
 _MEASURANDS = "Energy.Active.Import.Register,Power.Active.Import"
+_SOC = "SoC"
 
 
 async def read_capabilities(rpc: RpcConnection, station: Station) -> dict[str, str]:
@@ -56,30 +60,50 @@ async def read_capabilities(rpc: RpcConnection, station: Station) -> dict[str, s
         max_stack_level=_whole(values.get(names[1])),
         max_periods=_whole(values.get(names[2]), least=1),
     )
+    station.own_delay_s = owndelay.own_delay_s(values)
     _log.info("charger read", charger=rpc.identity, values=values)
     return values
 
 
-async def set_metering(rpc: RpcConnection, settings: OcppSettings, values: Mapping[str, str]) -> None:
-    """Set the meter interval, and the measurands if power is not among them. Nothing is written that is so already."""
-    interval = str(settings.meter_interval_s)
+async def set_metering(rpc: RpcConnection, settings: OcppSettings, station: Station, values: Mapping[str, str]) -> None:
+    """Set the meter interval, and the measurands if power is not among them. Nothing is written that is so already.
+
+    Where the car's state of charge is wanted as well, a charger that refuses it keeps what it had, or gets the rest.
+    """
+    knobs, soc = station.knobs, station.config.soc
+    if knobs.set_metering is False:
+        return
+    interval = str(knobs.meter_interval_s or settings.meter_interval_s)
     if rpc.version is Version.V16:
         if values.get("MeterValueSampleInterval") != interval:
             await _try(rpc, "ChangeConfiguration", {"key": "MeterValueSampleInterval", "value": interval})
-        if "Power.Active.Import" not in values.get("MeterValuesSampledData", ""):
-            await _try(rpc, "ChangeConfiguration", {"key": "MeterValuesSampledData", "value": _MEASURANDS})
+        for measurands in _measurands(values.get("MeterValuesSampledData", ""), soc, knobs.measurands):
+            change = {"key": "MeterValuesSampledData", "value": measurands}
+            if (await _try(rpc, "ChangeConfiguration", change)).get("status") in ("Accepted", "RebootRequired"):
+                break
         return
-    wanted = {"TxUpdatedInterval": interval}
-    if "Power.Active.Import" not in values.get("TxUpdatedMeasurands", ""):
-        wanted["TxUpdatedMeasurands"] = _MEASURANDS
-    component = {"name": "SampledDataCtrlr"}
-    data = [
-        {"component": component, "variable": {"name": name}, "attributeValue": value}
-        for name, value in wanted.items()
-        if values.get(name) != value
-    ]
-    if data:
-        await _try(rpc, "SetVariables", {"setVariableData": data})
+    if values.get("TxUpdatedInterval") != interval:
+        await _set_201(rpc, "TxUpdatedInterval", interval)
+    for measurands in _measurands(values.get("TxUpdatedMeasurands", ""), soc, knobs.measurands):
+        if await _set_201(rpc, "TxUpdatedMeasurands", measurands):
+            break
+
+
+def _measurands(present: str, soc: bool, fixed: str | None) -> tuple[str, ...]:
+    """Return what to set, in order of preference; nothing if all that is wanted is there."""
+    if fixed is not None:
+        return () if fixed == present else (fixed,)
+    power = "Power.Active.Import" in present
+    base = present if power else _MEASURANDS
+    if soc and _SOC not in present.split(","):
+        return (f"{base},{_SOC}",) if power else (f"{base},{_SOC}", base)
+    return () if power else (base,)
+
+
+async def _set_201(rpc: RpcConnection, name: str, value: str) -> bool:
+    data = {"component": {"name": "SampledDataCtrlr"}, "variable": {"name": name}, "attributeValue": value}
+    answer = await _try(rpc, "SetVariables", {"setVariableData": [data]})
+    return any(result["attributeStatus"] == "Accepted" for result in answer.get("setVariableResult", ()))
 
 
 async def ask_for_state(rpc: RpcConnection) -> None:
@@ -95,6 +119,12 @@ async def ask_for_state(rpc: RpcConnection) -> None:
 async def ask_to_boot(rpc: RpcConnection) -> None:
     """Ask for a BootNotification."""
     await _try(rpc, "TriggerMessage", {"requestedMessage": "BootNotification"})
+
+
+async def send_certificate(rpc: RpcConnection, chain: str, kind: str | None) -> str:
+    """Send a signed certificate and return the charger's word, "" for none."""
+    payload = {"certificateChain": chain} | ({} if kind is None else {"certificateType": kind})
+    return str((await _try(rpc, "CertificateSigned", payload)).get("status", ""))
 
 
 async def _try(rpc: RpcConnection, action: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -67,6 +67,7 @@ class Call:
     unique_id: str
     action: str
     payload: Mapping[str, Any]
+    tail: bytes = field(default=b"", compare=False, repr=False)  # what followed the id, to be passed on as it came
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +76,7 @@ class CallResult:
 
     unique_id: str
     payload: Mapping[str, Any]
+    tail: bytes = field(default=b"", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,7 @@ class CallError:
     code: str
     description: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+    tail: bytes = field(default=b"", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +100,7 @@ class BadFrame:
 
 
 Frame = Call | CallResult | CallError
+_TYPES = {Call: int(MessageType.CALL), CallResult: int(MessageType.CALLRESULT), CallError: int(MessageType.CALLERROR)}
 
 
 def wire_code(code: ErrorCode, version: Version) -> str:
@@ -135,9 +139,16 @@ def parse(text: str | bytes, version: Version) -> Frame | BadFrame:
     return _refuse(_id_of(message), ErrorCode.MESSAGE_TYPE, f"messageTypeId {kind} is not supported", version)
 
 
+def tail_of(text: str | bytes) -> bytes:
+    """Return what follows the message id in a frame that ``parse`` could read, each element byte for byte."""
+    return b",".join(bytes(element) for element in msgspec.json.decode(text, type=list[msgspec.Raw])[2:])
+
+
 def serialise(frame: Frame) -> str:
-    """Write one frame as text."""
+    """Write one frame as text; one with a ``tail`` is passed on with that instead of its fields."""
     message: list[Any]
+    if frame.tail:
+        return f"[{_TYPES[type(frame)]},{msgspec.json.encode(frame.unique_id).decode()},{frame.tail.decode()}]"
     match frame:
         case Call():
             message = [MessageType.CALL, frame.unique_id, frame.action, frame.payload]

@@ -10,10 +10,11 @@ from typing import Any
 
 from bridge.ocpp.meter import parse_instant, parse_meter_values
 from bridge.ocpp.profile import instant
-from bridge.ocpp.station import DRIVER_OVERRIDE, DRIVER_VENDOR, DriverActed, Effect, Station
+from bridge.ocpp.station import DRIVER_OVERRIDE, DRIVER_VENDOR, DriverActed, Effect, Noticed, SignatureAsked, Station
 
 Payload = Mapping[str, Any]
 Outcome = tuple[dict[str, Any], tuple[Effect, ...]]
+MOST_NAME, MOST_DETAIL = 50, 255  # characters of a security event's type and of what it says (A04)
 _FOREIGN_ID = 2**30  # an id from here on is another system's: ours must stay within 32 signed bits
 _REASONS = {"Local": "stop", "EVDisconnected": "unplug"}  # StopTransaction reasons in which a person has a hand
 
@@ -37,7 +38,7 @@ def status_notification(station: Station, payload: Payload, now: datetime) -> Ou
 
 
 def authorize(station: Station, payload: Payload, now: datetime) -> Outcome:
-    """Accept every id tag: who may charge is not decided here."""
+    """Accept the id tag; who may charge is decided by the caller, who knows the settings."""
     return {"idTagInfo": {"status": "Accepted"}}, ()
 
 
@@ -84,14 +85,29 @@ def data_transfer(station: Station, payload: Payload, now: datetime) -> Outcome:
     return {"status": "Accepted"}, (DriverActed(kind="override"),)
 
 
+def transfer_status(station: Station, payload: Payload, now: datetime) -> Outcome:
+    """Keep how a transfer of firmware, diagnostics or a log goes."""
+    request = payload.get("requestId")
+    detail = "" if request is None else f"request {request}"
+    return {}, (Noticed(kind="transfer", name=str(payload["status"]), detail=detail, at=now),)
+
+
+def security_event(station: Station, payload: Payload, now: datetime) -> Outcome:
+    """Keep a security event (1.6 security whitepaper, 2.0.1 A04)."""
+    at = min(parse_instant(payload["timestamp"]) or now, now)
+    name, detail = str(payload["type"])[:MOST_NAME], str(payload.get("techInfo", ""))[:MOST_DETAIL]
+    return {}, (Noticed(kind="security", name=name, detail=detail, at=at),)
+
+
+def sign_certificate(station: Station, payload: Payload, now: datetime) -> Outcome:
+    """Have a certificate signed; the caller knows whether there is an authority, and refuses if not."""
+    asked = SignatureAsked(csr=payload["csr"], kind=payload.get("certificateType"))
+    return {"status": "Accepted"}, (asked,)
+
+
 def noted(station: Station, payload: Payload, now: datetime) -> Outcome:
     """Confirm a notification that changes nothing here."""
     return {}, ()
-
-
-def refused(station: Station, payload: Payload, now: datetime) -> Outcome:
-    """Say no to a request that has no use for the bridge."""
-    return {"status": "Rejected"}, ()
 
 
 HANDLERS: dict[str, Callable[[Station, Payload, datetime], Outcome]] = {
@@ -103,10 +119,10 @@ HANDLERS: dict[str, Callable[[Station, Payload, datetime], Outcome]] = {
     "StopTransaction": stop_transaction,
     "MeterValues": meter_values,
     "DataTransfer": data_transfer,
-    "DiagnosticsStatusNotification": noted,
-    "FirmwareStatusNotification": noted,
-    "LogStatusNotification": noted,
-    "SecurityEventNotification": noted,
-    "SignedFirmwareStatusNotification": noted,
-    "SignCertificate": refused,
+    "DiagnosticsStatusNotification": transfer_status,
+    "FirmwareStatusNotification": transfer_status,
+    "LogStatusNotification": transfer_status,
+    "SecurityEventNotification": security_event,
+    "SignedFirmwareStatusNotification": transfer_status,
+    "SignCertificate": sign_certificate,
 }

@@ -10,9 +10,10 @@ from typing import Any
 from bridge.ocpp import handlers16
 from bridge.ocpp.handlers16 import Outcome, Payload
 from bridge.ocpp.meter import parse_instant, parse_meter_values
+from bridge.ocpp.needs import car_needs
 from bridge.ocpp.profile import instant
 from bridge.ocpp.readback import MOST_REPORTED, amperes_at, reported_profiles
-from bridge.ocpp.station import DriverActed, Effect, ProfilesReported, Station
+from bridge.ocpp.station import DriverActed, Effect, NeedsSaid, ProfilesReported, Station
 from bridge.target import ForeignLimit
 
 _REASONS = {"Local": "stop", "EVDisconnected": "unplug"}  # stoppedReason values in which a person has a hand
@@ -33,7 +34,7 @@ def status_notification(station: Station, payload: Payload, now: datetime) -> Ou
 
 
 def authorize(station: Station, payload: Payload, now: datetime) -> Outcome:
-    """Accept every token: who may charge is not decided here."""
+    """Accept the token; who may charge is decided by the caller, who knows the settings."""
     return {"idTokenInfo": {"status": "Accepted"}}, ()
 
 
@@ -113,6 +114,15 @@ def schedule_noted(station: Station, payload: Payload, now: datetime) -> Outcome
     return {"status": "Accepted"}, ()
 
 
+def charging_needs(station: Station, payload: Payload, now: datetime) -> Outcome:
+    """Take in what the car asks for (K15). *Processing*: a schedule comes when an event asks for one, not now."""
+    session = station.sessions.get(payload["evseId"])
+    if session is None:
+        return {"status": "Rejected", "statusInfo": {"reasonCode": "TxNotFound"}}, ()
+    needs = car_needs(payload["chargingNeeds"], session.transaction_id)
+    return {"status": "Processing"}, (NeedsSaid(needs=needs),)
+
+
 HANDLERS: dict[str, Callable[[Station, Payload, datetime], Outcome]] = {
     "BootNotification": boot_notification,
     "Heartbeat": handlers16.heartbeat,
@@ -122,19 +132,19 @@ HANDLERS: dict[str, Callable[[Station, Payload, datetime], Outcome]] = {
     "MeterValues": meter_values,
     "DataTransfer": handlers16.data_transfer,
     "NotifyEVChargingSchedule": schedule_noted,
-    "NotifyEVChargingNeeds": handlers16.refused,
-    "SignCertificate": handlers16.refused,
+    "NotifyEVChargingNeeds": charging_needs,
+    "SignCertificate": handlers16.sign_certificate,
     "ClearedChargingLimit": cleared_limit,
-    "FirmwareStatusNotification": handlers16.noted,
-    "LogStatusNotification": handlers16.noted,
+    "FirmwareStatusNotification": handlers16.transfer_status,
+    "LogStatusNotification": handlers16.transfer_status,
     "NotifyChargingLimit": charging_limit,
     "NotifyCustomerInformation": handlers16.noted,
     "NotifyDisplayMessages": handlers16.noted,
     "NotifyEvent": handlers16.noted,
     "NotifyMonitoringReport": handlers16.noted,
     "NotifyReport": handlers16.noted,
-    "PublishFirmwareStatusNotification": handlers16.noted,
+    "PublishFirmwareStatusNotification": handlers16.transfer_status,
     "ReportChargingProfiles": charging_profiles,
     "ReservationStatusUpdate": handlers16.noted,
-    "SecurityEventNotification": handlers16.noted,
+    "SecurityEventNotification": handlers16.security_event,
 }

@@ -7,24 +7,31 @@ B02.FR.09, B03.FR.07). Whatever takes a call to the charger runs as a task of th
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from bridge.ocpp import commission, handlers16, handlers201
+from bridge.ocpp.authorise import Authorise, accept_all
 from bridge.ocpp.frames import ErrorCode, Version
 from bridge.ocpp.metrics import OcppMetrics
+from bridge.ocpp.probe import probe
 from bridge.ocpp.rpc import Answer, Refused, RpcConnection
 from bridge.ocpp.settings import OcppSettings
+from bridge.ocpp.signing import STATION_KINDS, NotSigned
 from bridge.ocpp.station import (
     Booted,
     DriverActed,
     Effect,
     ForeignChanged,
     Held,
+    NeedsSaid,
+    Noticed,
     ProfilesReported,
     Read,
     SessionChanged,
+    SignatureAsked,
     Station,
 )
 from bridge.target import FleetEvents
@@ -36,12 +43,25 @@ _WHILE_HELD = frozenset({"BootNotification", "NotifyReport"})
 _TABLES = {Version.V16: handlers16.HANDLERS, Version.V201: handlers201.HANDLERS}
 
 
+async def nothing_kept(charger: str, notices: Sequence[Noticed]) -> None:
+    """Keep nothing."""
+
+
 class Socket(Protocol):
     """The part of a websocket that a link uses."""
 
     async def send_str(self, data: str) -> None:
         """Send one text message; raises ``OSError`` if the connection is gone."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What a link has others do: keep what a charger reports, decide on tokens, sign certificates."""
+
+    keep: Callable[[str, Sequence[Noticed]], Awaitable[None]] = nothing_kept
+    authorise: Authorise = accept_all
+    sign: Callable[[str, str], Awaitable[str]] | None = None
 
 
 class Link:
@@ -57,7 +77,12 @@ class Link:
         metrics: OcppMetrics,
         make_rpc: Callable[["Link"], RpcConnection],
         session_began: Callable[["Link"], Coroutine[Any, Any, None]],
+        leads: bool = True,
+        sets_metering: bool = True,
+        services: Services | None = None,
     ) -> None:
+        self._services = services or Services()
+        self._leads, self._sets_metering = leads, sets_metering  # False: another system's charger, its settings stay
         self.station = station
         self.ready = False
         self._settings = settings
@@ -100,10 +125,37 @@ class Link:
         if self.station.registration != "Accepted" and action not in _WHILE_HELD:
             raise Refused(ErrorCode.SECURITY, f"registration is {self.station.registration}")
         reply, effects = handler(self.station, payload, now)
+        await self._services.keep(self.station.config.identity, [each for each in effects if isinstance(each, Noticed)])
+        await self._authorise(payload, reply)
+        if action == "SignCertificate" and not self._signs(payload):
+            return Answer(payload={"status": "Rejected"})
         if action == "BootNotification":
             pending = reply["status"] == "Pending"  # soon again: reading takes a few calls
             reply["interval"] = math.ceil(self._settings.boot_grace_s) if pending else self._settings.heartbeat_s
         return Answer(payload=reply, after=lambda: self._apply(effects, now))
+
+    async def _authorise(self, payload: Mapping[str, Any], reply: dict[str, Any]) -> None:
+        """Put the word on the driver's token into the answers that have a place for it."""
+        for field in ("idTagInfo", "idTokenInfo"):
+            if field in reply:
+                said = payload.get("idTag") or payload.get("idToken", {}).get("idToken", "")
+                reply[field] = {"status": await self._services.authorise(self.station.config.identity, str(said))}
+
+    def _signs(self, payload: Mapping[str, Any]) -> bool:
+        return self._services.sign is not None and payload.get("certificateType") in STATION_KINDS
+
+    async def _sign(self, asked: SignatureAsked) -> None:
+        """Have the request signed and send the certificate (A02); a charger that gets none asks again."""
+        identity = self.station.config.identity
+        if self._services.sign is None:
+            return
+        try:
+            chain = await self._services.sign(identity, asked.csr)
+        except NotSigned as error:
+            _log.warning("certificate not signed", charger=identity, why=str(error))
+            return
+        answer = await commission.send_certificate(self.rpc, chain, asked.kind)
+        _log.info("certificate signed", charger=identity, answer=answer)
 
     def _apply(self, effects: tuple[Effect, ...], now: datetime) -> None:
         for effect in effects:
@@ -118,19 +170,29 @@ class Link:
                 self._prepare(booted=True)
             case Held():
                 self.spawn(self._read_while_held())
-            case Read(reading=reading):
-                self._events.reading(reading)
-            case DriverActed(kind=kind):
-                self._events.driver_action(identity, kind, now)
+            case Read() | DriverActed() | NeedsSaid():
+                self._pass_on(effect, now)
             case SessionChanged(started=started):
                 self._events.transaction(identity, started, now)
                 if started:
                     self.spawn(self._session_began(self))
             case ForeignChanged():
                 self._tell_foreign(effect)
+            case SignatureAsked():
+                self.spawn(self._sign(effect))
             case ProfilesReported(request_id=request_id):
                 if request_id in self.reported:
                     self.reported[request_id].set()
+
+    def _pass_on(self, effect: Read | DriverActed | NeedsSaid, now: datetime) -> None:
+        identity = self.station.config.identity
+        match effect:
+            case Read(reading=reading):
+                self._events.reading(reading)
+            case DriverActed(kind=kind):
+                self._events.driver_action(identity, kind, now)
+            case NeedsSaid(needs=needs):
+                self._events.needs(identity, needs, now)
 
     def _tell_foreign(self, change: ForeignChanged) -> None:
         limit = change.limit
@@ -155,7 +217,8 @@ class Link:
         if station.config.registration != "accepted":
             return
         said = (station.vendor, station.model, station.firmware)
-        await commission.set_metering(self.rpc, self._settings, await commission.read_capabilities(self.rpc, station))
+        values = await commission.read_capabilities(self.rpc, station)
+        await commission.set_metering(self.rpc, self._settings, station, values)
         station.read_as = said
         await commission.ask_to_boot(self.rpc)
 
@@ -170,6 +233,11 @@ class Link:
         values: dict[str, str] | None = None
         if self.station.capabilities is None:
             values = await commission.read_capabilities(self.rpc, self.station)
+        if self._settings.probe and self._leads and self._to_be_probed():
+            if values is not None and self._sets_metering:  # a car that plugs in meanwhile is metered in our rhythm
+                await commission.set_metering(self.rpc, self._settings, self.station, values)
+                values = None
+            await self._probe()
         if self._closed:
             return
         self.ready = True
@@ -178,17 +246,33 @@ class Link:
             "charger ready", charger=identity, booted=booted, vendor=self.station.vendor, model=self.station.model
         )
         self._events.connected(identity, self._clock.now())
-        if values is not None:
-            await commission.set_metering(self.rpc, self._settings, values)
+        if values is not None and self._sets_metering:
+            await commission.set_metering(self.rpc, self._settings, self.station, values)
         if not booted:
             await commission.ask_for_state(self.rpc)
+
+    def _to_be_probed(self) -> bool:
+        station = self.station
+        known = station.probed_as == station.kind or not station.knowledge.unknown(station.kind)
+        return not (station.sessions or known)
+
+    async def _probe(self) -> None:
+        """Learn what a kind of charger takes before it is given its first limit; never while a car charges."""
+        station, knowledge = self.station, self.station.knowledge
+        kind = station.kind
+        station.probed_as = kind  # once, whatever comes of it
+        with knowledge.probing(kind):
+            found = await probe(self.rpc, station, self._settings, self._clock.now())
+            if found is not None:
+                await knowledge.learn(kind, found)
 
     async def _await_boot(self) -> None:
         await self._clock.sleep(self._settings.boot_grace_s)
         if self._preparing is not None:
             return
-        await commission.ask_to_boot(self.rpc)
-        await self._clock.sleep(self._settings.boot_grace_s)
+        if self._leads:
+            await commission.ask_to_boot(self.rpc)
+            await self._clock.sleep(self._settings.boot_grace_s)
         if self._preparing is None:
             self._prepare(booted=False)
 

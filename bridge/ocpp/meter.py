@@ -2,19 +2,22 @@
 
 Rule: a reading says what was measured and by what road. Power comes from the charger's own total, else from its
 phases, else from current times voltage, else from the energy register; what is not there stays ``None`` and is never
-invented.
+invented. Power is signed: what the car gives back counts below zero. The state of charge is the car's own word.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 _POWER = "Power.Active.Import"
+_EXPORT = "Power.Active.Export"
+_SOC = "SoC"
 _ENERGY = "Energy.Active.Import.Register"  # also the default measurand of both versions
 _CURRENT = "Current.Import"
 _VOLTAGE = "Voltage"
+_FREQUENCY = "Frequency"  # Hz; a phase, if given, does not matter
 _MAX_FUTURE = timedelta(seconds=30)  # a stamp further ahead is a wrong clock, not a reading of tomorrow
 _SCALE = {"w": 1.0, "kw": 1e3, "wh": 1.0, "kwh": 1e3, "a": 1.0, "ma": 1e-3, "v": 1.0, "kv": 1e3}
 _PHASE = {"L1": 1, "L2": 2, "L3": 3, "L1-N": 1, "L2-N": 2, "L3-N": 3}
@@ -33,13 +36,23 @@ class Electrical:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One meter value of one connector. ``source`` says how ``power_w`` was found ("" if it was not)."""
+    """One meter value of one connector. ``source`` says how ``power_w`` was found ("" if it was not).
+
+    ``soc`` is the car's state of charge, 0 to 1.
+    """
 
     at: datetime
     power_w: float | None = None
     current_a: tuple[float, ...] | None = None
     energy_wh: float | None = None
     source: str = ""
+    soc: float | None = None
+    frequency_hz: float | None = None  # of the mains
+
+    @property
+    def metered(self) -> bool:
+        """True if a meter has said anything, not only the car."""
+        return self.power_w is not None or self.current_a is not None or self.energy_wh is not None
 
 
 def parse_instant(text: object) -> datetime | None:
@@ -82,9 +95,7 @@ def with_power_from_energy(sample: Sample, previous: Sample | None, electrical: 
     power_w = step_wh * 3600.0 / seconds
     if power_w > _MAX_OVER_RATING * electrical.max_a * electrical.voltage * electrical.phases:
         return sample
-    return Sample(
-        at=sample.at, power_w=power_w, current_a=sample.current_a, energy_wh=sample.energy_wh, source="energy register"
-    )
+    return replace(sample, power_w=power_w, source="energy register")
 
 
 def _stamp(text: object, now: datetime) -> datetime:
@@ -102,9 +113,28 @@ def _sample(sampled: Sequence[Mapping[str, Any]], at: datetime, electrical: Elec
     power_w, source = _power(table, electrical)
     current = table.get(_CURRENT, {})
     sample = Sample(
-        at=at, power_w=power_w, current_a=_per_phase(current), energy_wh=_total(table.get(_ENERGY, {})), source=source
+        at=at,
+        power_w=power_w,
+        current_a=_per_phase(current),
+        energy_wh=_total(table.get(_ENERGY, {})),
+        source=source,
+        soc=_soc(sampled),
+        frequency_hz=next(iter(table.get(_FREQUENCY, {}).values()), None),
     )
-    return None if sample.power_w is None and sample.current_a is None and sample.energy_wh is None else sample
+    return sample if sample.metered or sample.soc is not None else None
+
+
+def _soc(sampled: Sequence[Mapping[str, Any]]) -> float | None:
+    """Return the car's state of charge, 0 to 1; it is measured in the car (location EV) and always in percent."""
+    for entry in sampled:
+        if entry.get("measurand") == _SOC and entry.get("format") != "SignedData":
+            try:
+                percent = float(entry.get("value", ""))
+            except (TypeError, ValueError):
+                continue
+            if 0.0 <= percent <= 100.0:
+                return percent / 100.0
+    return None
 
 
 def _value(entry: Mapping[str, Any]) -> float | None:
@@ -154,9 +184,10 @@ def _per_phase(by_phase: Mapping[int, float]) -> tuple[float, ...] | None:
 
 
 def _power(table: Mapping[str, Mapping[int, float]], electrical: Electrical) -> tuple[float | None, str]:
-    power = table.get(_POWER, {})
-    if power:
-        return _total(power), "power" if 0 in power else "power per phase"
+    power, export = table.get(_POWER, {}), table.get(_EXPORT, {})
+    if power or export:
+        net_w = (_total(power) or 0.0) - (_total(export) or 0.0)
+        return net_w, "power" if 0 in (power or export) else "power per phase"
     current = table.get(_CURRENT, {})
     if not current:
         return None, ""

@@ -53,3 +53,26 @@ class OcppMetrics:
         if counter is None:
             counter = self._commanded[command, outcome] = self.commands.labels(command, outcome)
         counter.inc()
+
+
+class ProxyMetrics:
+    """What the proxy in front of CPOs' own CSMSs counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.connected = Gauge("ocpp_proxy_connected", "Connections to CSMSs now", registry=registry)
+        self.dials = Counter("ocpp_proxy_dials", "Dials to CSMSs by how they ended", ["ended"], registry=registry)
+        self.relayed = Counter("ocpp_proxy_relayed", "Calls relayed, by who called", ["by"], registry=registry)
+        self.answered = Counter(
+            "ocpp_proxy_answered", "Calls of chargers answered in the place of a CSMS", registry=registry
+        )
+        self.kept = Gauge("ocpp_proxy_kept", "Messages that wait for a CSMS", registry=registry)
+        self.told = Counter("ocpp_proxy_told", "Kept messages that a CSMS has answered", registry=registry)
+        self.refused = Counter("ocpp_proxy_refused", "Kept messages that a CSMS does not take", registry=registry)
+        self.repeated = Counter(
+            "ocpp_proxy_repeated", "Messages that a charger sent again, answered from what is kept", registry=registry
+        )
+        self.profiles = Counter(
+            "ocpp_proxy_profiles", "Charging profiles of CPOs by what was done", ["done"], registry=registry
+        )
+        # Frames to CSMSs are counted apart from those of chargers, and not shown.
+        self.frames = OcppMetrics(CollectorRegistry())

@@ -8,17 +8,17 @@ at its true future start, and never lets more through than the schedule says: ev
 import math
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_FLOOR, Decimal
-from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ocpp.v16 import enums as v16
 from ocpp.v201 import enums as v201
 
 from bridge.target import LimitPeriod, LimitSchedule
 
+if TYPE_CHECKING:
+    from bridge.ocpp.proxy_profiles import OtherProfile
+
 IDS_PER_SCHEDULE = 4  # one id for the default profile and one for each of three connectors
-_TENTH = Decimal("0.1")  # OCPP 1.6 and 2.0.1 accept one decimal; strict stacks refuse more
 _BINARY_NOISE = 6  # decimals: 16.9 A on three phases is 11661 W, not 11660.999999999998 W
 _MAX_ID = 2**31 - 1  # chargers keep ids in 32 signed bits
 
@@ -42,6 +42,12 @@ class ProfileOptions:
     id_base: int = 0
     backdate_s: int = 60
     decimals: int = 1  # 0 for chargers that take whole amperes or watts only
+    most_periods: int = 24
+    kind: str = "Absolute"
+    min_a: float = 0.0  # the charger makes more of a limit between 0 and this: it is sent as 0
+    default_connector: int = 0
+    number_phases: bool = False
+    others: "tuple[OtherProfile, ...]" = ()  # behind a CPO's own CSMS: its profiles, which ours must not loosen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +69,13 @@ class Plan:
     periods: tuple[tuple[int, float], ...]
 
 
-@lru_cache(maxsize=8192)  # a fleet is told the same few values in one event
 def floor_tenth(value: float) -> float:
-    """Round down to one decimal, by the decimal digits that a person sees (8.1 stays 8.1)."""
-    return float(Decimal(repr(float(value))).quantize(_TENTH, rounding=ROUND_FLOOR))
+    """Round down to one decimal, by the decimal digits that a person sees (8.1 stays 8.1).
+
+    Of two floats the greater one also reads as the greater decimal, so it is enough to compare floats.
+    """
+    tenths = math.floor(value * 10)  # one too many where the product was rounded up, never one too few
+    return tenths / 10 if tenths / 10 <= value else (tenths - 1) / 10
 
 
 def _floor(value: float, decimals: int) -> float:
@@ -108,39 +117,52 @@ def make_plan(schedule: LimitSchedule, options: ProfileOptions, now: datetime) -
         duration_s=math.ceil((end - begin).total_seconds()),
         valid_to=_whole_second(max(schedule.expires, end) + timedelta(microseconds=999_999)),
         unit=options.unit,
-        periods=tuple((at if at == 0 else at + shift_s, value) for at, value in periods),
+        periods=tuple([(at if at == 0 else at + shift_s, value) for at, value in periods] if shift_s else periods),
     )
 
 
 def default_profile_16(schedule_id: int, plan: Plan, options: ProfileOptions) -> dict[str, Any]:
     """Return the SetChargingProfile.req payload of the TxDefaultProfile on connector 0."""
-    profile = _profile_16(profile_id(schedule_id, 0, options), v16.ChargingProfilePurposeType.tx_default_profile, plan)
-    profile["stackLevel"] = options.stack_level
-    return {"connectorId": 0, "csChargingProfiles": profile}
+    purpose = v16.ChargingProfilePurposeType.tx_default_profile
+    profile = _profile_16(profile_id(schedule_id, 0, options), purpose, plan, options)
+    return {"connectorId": options.default_connector, "csChargingProfiles": profile}
 
 
 def session_profile_16(schedule_id: int, plan: Plan, session: Session, options: ProfileOptions) -> dict[str, Any]:
     """Return the SetChargingProfile.req payload of the TxProfile for ``session`` (1.6, 5.16: with transactionId)."""
     number = profile_id(schedule_id, session.connector, options)
-    profile = _profile_16(number, v16.ChargingProfilePurposeType.tx_profile, plan)
-    profile |= {"stackLevel": options.stack_level, "transactionId": int(session.transaction_id)}
+    profile = _profile_16(number, v16.ChargingProfilePurposeType.tx_profile, plan, options)
+    profile["transactionId"] = int(session.transaction_id)
     return {"connectorId": session.connector, "csChargingProfiles": profile}
 
 
 def default_profile_201(schedule_id: int, plan: Plan, options: ProfileOptions) -> dict[str, Any]:
     """Return the SetChargingProfileRequest of the TxDefaultProfile on EVSE 0."""
     number = profile_id(schedule_id, 0, options)
-    profile = _profile_201(number, v201.ChargingProfilePurposeEnumType.tx_default_profile, plan)
-    profile["stackLevel"] = options.stack_level
-    return {"evseId": 0, "chargingProfile": profile}
+    profile = _profile_201(number, v201.ChargingProfilePurposeEnumType.tx_default_profile, plan, options)
+    return {"evseId": options.default_connector, "chargingProfile": profile}
 
 
 def session_profile_201(schedule_id: int, plan: Plan, session: Session, options: ProfileOptions) -> dict[str, Any]:
     """Return the SetChargingProfileRequest of the TxProfile for ``session`` (K01.FR.03: with transactionId)."""
     number = profile_id(schedule_id, session.connector, options)
-    profile = _profile_201(number, v201.ChargingProfilePurposeEnumType.tx_profile, plan)
-    profile |= {"stackLevel": options.stack_level, "transactionId": session.transaction_id}
+    profile = _profile_201(number, v201.ChargingProfilePurposeEnumType.tx_profile, plan, options)
+    profile["transactionId"] = session.transaction_id
     return {"evseId": session.connector, "chargingProfile": profile}
+
+
+def station_profile_16(schedule_id: int, plan: Plan, options: ProfileOptions) -> dict[str, Any]:
+    """Return the SetChargingProfile.req payload of the ChargePointMaxProfile: only on connector 0 (1.6, 3.13.1)."""
+    purpose = v16.ChargingProfilePurposeType.charge_point_max_profile
+    profile = _profile_16(profile_id(schedule_id, 0, options), purpose, plan, replace(options, kind="Absolute"))
+    return {"connectorId": 0, "csChargingProfiles": profile}
+
+
+def station_profile_201(schedule_id: int, plan: Plan, options: ProfileOptions) -> dict[str, Any]:
+    """Return the request of the ChargingStationMaxProfile: on EVSE 0 and never Relative (K01.FR.38)."""
+    purpose = v201.ChargingProfilePurposeEnumType.charging_station_max_profile
+    profile = _profile_201(profile_id(schedule_id, 0, options), purpose, plan, replace(options, kind="Absolute"))
+    return {"evseId": 0, "chargingProfile": profile}
 
 
 def clear_16(number: int) -> dict[str, Any]:
@@ -186,51 +208,72 @@ def _steps(
     periods: tuple[LimitPeriod, ...], offset_s: int, length_s: float, options: ProfileOptions
 ) -> list[tuple[int, float]]:
     """Return (seconds, value in the charger's unit) of each change within ``length_s``; equal neighbours are one."""
+    rating, least_a, most_a = options.rating, options.min_a, options.rating.max_a
+    per_a = rating.phases * rating.voltage if options.unit == "W" else 1.0  # W is the total over all phases, A is
+    tenths = bool(options.decimals)  # per phase (OCPP 1.6 7.45, 2.0.1 K01.FR.50)
     steps: list[tuple[int, float]] = []
-    for period in periods:
-        at, value = period.start_s - offset_s, _value(period.limit_a, options)
-        if at < length_s and (not steps or steps[-1][1] != value):
+    last = -1.0
+    for period in periods:  # with limits of their own for each charger, this is most of what a fan-out costs
+        at, limit_a = period.start_s - offset_s, period.limit_a
+        if at >= length_s:
+            break
+        amperes = most_a if limit_a is None else limit_a
+        if not -math.inf < amperes < math.inf:
+            raise ValueError(f"limit_a {amperes} is not a finite number of amperes")
+        if amperes <= 0 or amperes < least_a:
+            amperes = 0.0
+        value = floor_tenth(amperes * per_a) if tenths else _floor(amperes * per_a, 0)
+        if value != last:
             steps.append((at, value))
+            last = value
     return steps
 
 
-def _value(limit_a: float | None, options: ProfileOptions) -> float:
-    rating = options.rating
-    if limit_a is not None and not math.isfinite(limit_a):
-        raise ValueError(f"limit_a {limit_a} is not a finite number of amperes")
-    amperes = rating.max_a if limit_a is None else limit_a if limit_a > 0 else 0.0
-    if options.unit == "W":  # W is the total over all phases, A is per phase (OCPP 1.6 7.45, 2.0.1 K01.FR.50)
-        amperes *= rating.phases * rating.voltage
-    return _floor(amperes, options.decimals)
-
-
-def _profile_16(number: int, purpose: v16.ChargingProfilePurposeType, plan: Plan) -> dict[str, Any]:
+def _profile_16(
+    number: int, purpose: v16.ChargingProfilePurposeType, plan: Plan, options: ProfileOptions
+) -> dict[str, Any]:
     return {
         "chargingProfileId": number,
+        "stackLevel": options.stack_level,
         "chargingProfilePurpose": purpose.value,
-        "chargingProfileKind": v16.ChargingProfileKindType.absolute.value,
-        "validFrom": instant(plan.start),
-        "validTo": instant(plan.valid_to),
-        "chargingSchedule": _schedule(plan),
+        **_validity(plan, options),
+        "chargingSchedule": _schedule(plan, options),
     }
 
 
-def _profile_201(number: int, purpose: v201.ChargingProfilePurposeEnumType, plan: Plan) -> dict[str, Any]:
+def _profile_201(
+    number: int, purpose: v201.ChargingProfilePurposeEnumType, plan: Plan, options: ProfileOptions
+) -> dict[str, Any]:
     return {
         "id": number,
+        "stackLevel": options.stack_level,
         "chargingProfilePurpose": purpose.value,
-        "chargingProfileKind": v201.ChargingProfileKindEnumType.absolute.value,
-        "validFrom": instant(plan.start),
-        "validTo": instant(plan.valid_to),
-        "chargingSchedule": [{"id": number, **_schedule(plan)}],
+        **_validity(plan, options),
+        "chargingSchedule": [{"id": number, **_schedule(plan, options)}],
     }
 
 
-def _schedule(plan: Plan) -> dict[str, Any]:
-    """The schedule part, equal in both versions. numberPhases is left out: chargers differ in what they make of it."""
+def _validity(plan: Plan, options: ProfileOptions) -> dict[str, Any]:
+    """Kind and bounds. A Relative schedule counts from the session's start, so only ``validTo`` can end it in time."""
+    relative = options.kind == "Relative"
+    until = plan.start + timedelta(seconds=plan.duration_s) if relative else plan.valid_to
     return {
-        "startSchedule": instant(plan.start),
-        "duration": plan.duration_s,
-        "chargingRateUnit": plan.unit,
-        "chargingSchedulePeriod": [{"startPeriod": at, "limit": value} for at, value in plan.periods],
+        "chargingProfileKind": options.kind,
+        "validFrom": instant(plan.start),
+        "validTo": instant(until),
     }
+
+
+def _schedule(plan: Plan, options: ProfileOptions) -> dict[str, Any]:
+    """The schedule part, equal in both versions.
+
+    numberPhases is left out unless the charger wants it: chargers differ in what they make of it.
+    """
+    phases = {"numberPhases": options.rating.phases} if options.number_phases else {}
+    schedule: dict[str, Any] = {
+        "chargingRateUnit": plan.unit,
+        "chargingSchedulePeriod": [{"startPeriod": at, "limit": value, **phases} for at, value in plan.periods],
+    }
+    if options.kind == "Relative":
+        return schedule
+    return {"startSchedule": instant(plan.start), "duration": plan.duration_s} | schedule

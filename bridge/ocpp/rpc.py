@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -67,6 +67,8 @@ class ConnectionGone(Exception):
 
 
 Handler = Callable[[str, Mapping[str, Any], datetime], Awaitable[Answer]]
+Relay = Callable[[Call], Awaitable[tuple[CallResult | CallError, Callable[[], None] | None]]]
+"""Answers a call in another system's words, unread and unchecked, and says what to do once that is sent."""
 Send = Callable[[str], Awaitable[None]]
 
 
@@ -75,8 +77,9 @@ class _Pending:
     unique_id: str
     action: str
     priority: int
-    answer: "asyncio.Future[Mapping[str, Any]]"
+    answer: "asyncio.Future[Any]"
     timeout: asyncio.Timeout
+    as_it_is: bool = False  # another system's call: its answer, well or badly, is for that system to read
 
 
 class RpcConnection:
@@ -94,8 +97,10 @@ class RpcConnection:
         new_id: Callable[[], str],
         deadline: Deadline | None = None,
         yield_s: float = YIELD_S,
+        relay: Relay | None = None,
     ) -> None:
         self.identity = identity
+        self._relay = relay
         self._yield_s = yield_s
         self.version = version
         self._send = send
@@ -134,37 +139,47 @@ class RpcConnection:
         Raises ``OutboundInvalid`` (nothing sent), ``CallFailed``, ``CallTimeout`` or ``ConnectionGone``.
         """
         schemas.check_outbound(self.version, action, payload)
-        if priority == URGENT:
-            self._hurry()
+        call = Call(unique_id="", action=action, payload=payload)
+        answer: Mapping[str, Any] = await self._in_turn(call, deadline_s, priority, as_it_is=False)
+        return answer
+
+    async def forward(self, call: Call, *, deadline_s: float | None = None) -> CallResult | CallError:
+        """Send another system's CALL and return the answer, both as they are. ``CallTimeout``, ``ConnectionGone``."""
+        answer: CallResult | CallError = await self._in_turn(call, deadline_s, NORMAL, as_it_is=True)
+        return answer
+
+    async def _in_turn(self, call: Call, deadline_s: float | None, priority: int, *, as_it_is: bool) -> Any:
+        pending = self._pending
+        if priority == URGENT and pending is not None and pending.priority != URGENT:
+            self.hurry()
         await self._turns.acquire(priority)
         try:
-            return await self._call_now(action, payload, deadline_s, priority)
+            return await self._call_now(call, deadline_s, priority, as_it_is=as_it_is)
         finally:
             self._turns.release()
 
-    def _hurry(self) -> None:
-        """A limit does not wait out the whole deadline of housekeeping that the charger is slow to answer."""
+    def hurry(self) -> None:
+        """A limit does not wait out the whole deadline of what the charger is slow to answer: it has seconds left."""
         pending = self._pending
-        if pending is None or pending.priority == URGENT or pending.answer.done():
+        if pending is None or pending.answer.done():
             return
         soon, until = asyncio.get_running_loop().time() + self._yield_s, pending.timeout.when()
         if not pending.timeout.expired() and until is not None and until > soon:
             pending.timeout.reschedule(soon)
 
-    async def _call_now(
-        self, action: str, payload: Mapping[str, Any], deadline_s: float | None, priority: int
-    ) -> Mapping[str, Any]:
+    async def _call_now(self, call: Call, deadline_s: float | None, priority: int, *, as_it_is: bool) -> Any:
         if self._closed:
             raise ConnectionGone("not connected", sent=False)
         loop = asyncio.get_running_loop()
-        unique_id, begun, ended = self._new_id(), loop.time(), "answered"
+        action, unique_id, begun, ended = call.action, call.unique_id or self._new_id(), loop.time(), "answered"
         try:
             async with asyncio.timeout(self._deadline.seconds if deadline_s is None else deadline_s) as timeout:
                 self._pending = pending = _Pending(
                     unique_id=unique_id, action=action, priority=priority, answer=loop.create_future(), timeout=timeout
                 )
+                pending.as_it_is = as_it_is
                 try:
-                    await self._transmit(Call(unique_id=unique_id, action=action, payload=payload))
+                    await self._transmit(replace(call, unique_id=unique_id))
                     return await pending.answer
                 finally:
                     self._pending = None
@@ -183,7 +198,7 @@ class RpcConnection:
             raise
         finally:
             took_s = loop.time() - begun
-            self._metrics.call_ended(action, ended, took_s)
+            self._metrics.call_ended(action if not as_it_is else "relayed", ended, took_s)
             if ended in {"answered", "refused"}:
                 self._deadline.answered(took_s)
 
@@ -194,7 +209,11 @@ class RpcConnection:
         match frame:
             case Call():
                 self._log_frame("frame in", frame)
-                self._take(frame)
+                self._take(frame if self._relay is None else replace(frame, tail=frames.tail_of(text)))
+            case CallResult() | CallError() if self._relayed(frame.unique_id):
+                self._log_frame("frame in", frame)
+                found = replace(frame, tail=frames.tail_of(text))
+                self._settle(frame.unique_id, lambda pending: pending.answer.set_result(found))
             case CallResult():
                 self._log_frame("frame in", frame)
                 self._settle(frame.unique_id, lambda pending: self._accept(pending, frame.payload))
@@ -204,6 +223,11 @@ class RpcConnection:
                 self._settle(frame.unique_id, lambda pending: pending.answer.set_exception(failure))
             case BadFrame():
                 self._bad(frame)
+
+    def _relayed(self, unique_id: str) -> bool:
+        """Tell whether the open call is another system's."""
+        pending = self._pending
+        return pending is not None and pending.as_it_is and pending.unique_id == unique_id
 
     def feed_binary(self, size: int) -> None:
         """Take note of a binary frame: OCPP-J knows only text."""
@@ -223,7 +247,7 @@ class RpcConnection:
             self._enqueue(frame.reply)
         elif frame.answers is not None:
             failure = CallFailed(ErrorCode.FORMAT.value, frame.reason)
-            self._settle(frame.answers, lambda pending: pending.answer.set_exception(failure))
+            self._settle(frame.answers, lambda pending: pending.answer.set_exception(failure))  # also a relayed one
 
     def _log_frame(self, event: str, frame: frames.Frame) -> None:
         """Log a frame with id tags masked; masking costs, so only where it will be seen."""
@@ -317,6 +341,9 @@ class RpcConnection:
                 self._log.exception("follow-up failed")
 
     async def _answer(self, call: Call) -> None:
+        if self._relay is not None:
+            await self._answer_for(self._relay, call)
+            return
         try:
             answer = await self._reply(call)
             schemas.check_outbound(self.version, call.action, answer.payload, response=True)
@@ -337,6 +364,22 @@ class RpcConnection:
         finally:  # what was said is so, even if the answer could not be sent any more
             if answer.after is not None:
                 answer.after()
+
+    async def _answer_for(self, relay: Relay, call: Call) -> None:
+        """Answer in another system's words."""
+        try:
+            reply, after = await relay(call)
+        except Exception:
+            self._log.exception("relay failed", action=call.action)
+            self._repeats.forget(call)  # a fault of ours may pass
+            await self._refuse(frames.call_error(call.unique_id, ErrorCode.INTERNAL, "internal error", self.version))
+            return
+        self._repeats.answered(call, reply)
+        try:
+            await self._transmit(reply)
+        finally:
+            if after is not None:
+                after()
 
     async def _reply(self, call: Call) -> Answer:
         try:

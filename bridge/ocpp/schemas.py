@@ -31,6 +31,9 @@ _CODE = {
     "additionalProperties": ErrorCode.FORMAT,
 }
 _MISSING = object()
+_MOST_PERIODS = 1024  # 2.0.1; 1.6 names no number
+_HIGHEST = 1e9  # beyond it tenths are no matter of floats
+_PHASES = (1, 2, 3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +98,43 @@ def _find(version: Version, action: str, response: bool) -> jsonschema_rs.Valida
 def check_outbound(version: Version, action: str, payload: Mapping[str, Any], *, response: bool = False) -> None:
     """Raise ``OutboundInvalid`` unless ``payload`` obeys its schema to the letter."""
     validator = _find(version, action, response)
+    if action == "SetChargingProfile" and not response:
+        short = _shortened(version, payload)
+        if short is not None and validator.is_valid(short):
+            return
     if not validator.is_valid(payload):
         error = next(iter(validator.iter_errors(payload)))
         raise OutboundInvalid(f"{action}: {_path(error.instance_path)}: {error.message}")
+
+
+def _shortened(version: Version, payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the request with the first of its periods only, if all the others are like that; ``None`` if not.
+
+    A profile is mostly periods, and the schema asks the same of each: the fields, a whole number, a limit in tenths.
+    """
+    name = "csChargingProfiles" if version is Version.V16 else "chargingProfile"
+    try:
+        profile = payload[name]
+        schedule = profile["chargingSchedule"]
+        alone = schedule if version is Version.V16 else schedule[0]
+        periods = alone["chargingSchedulePeriod"]
+        if not 1 < len(periods) <= _MOST_PERIODS or (version is Version.V201 and len(schedule) > 1):
+            return None
+        fields = periods[0].keys()
+        for period in periods:
+            at, limit = period["startPeriod"], period["limit"]
+            if period.keys() != fields or type(at) is not int or type(limit) is not float or at < 0:
+                return None
+            if (
+                not 0 <= limit < _HIGHEST
+                or round(limit * 10) / 10 != limit
+                or period.get("numberPhases", 3) not in _PHASES
+            ):
+                return None
+    except (KeyError, IndexError, TypeError, AttributeError):
+        return None
+    one = {**alone, "chargingSchedulePeriod": periods[:1]}
+    return {**payload, name: {**profile, "chargingSchedule": one if version is Version.V16 else [one]}}
 
 
 def check_inbound(version: Version, action: str, payload: Mapping[str, Any], *, response: bool = False) -> Checked:

@@ -10,6 +10,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from bridge.ocpp.authorise import AuthoriseSection
+from runtime.settings import SettingsPath
+
 
 class OcppSettings(BaseModel):
     """The ``[ocpp]`` section of the bridge's settings."""
@@ -34,6 +37,9 @@ class OcppSettings(BaseModel):
         default="modern", description="Cipher and version policy"
     )
     call_timeout_s: float = Field(default=30.0, gt=0, le=120, description="Time-out of one call to a charger (OCP-09)")
+    yield_s: float = Field(
+        default=5.0, gt=0, le=60, description="So long a call may still wait for its answer when a limit overtakes it"
+    )
     heartbeat_s: int = Field(default=300, ge=1, description="Heartbeat interval given at boot")
     meter_interval_s: int = Field(default=60, ge=1, description="Meter sample interval set at boot")
     ping_s: float = Field(
@@ -65,6 +71,16 @@ class OcppSettings(BaseModel):
     hold_pending: bool = Field(
         default=False, description="Answer Pending at boot until the charger's configuration was read, then Accepted"
     )
+    probe: bool = Field(
+        default=True, description="Try harmless profiles on a kind of charger not seen before, to learn what it takes"
+    )
+    authorise: AuthoriseSection = Field(default=AuthoriseSection(), description="Whose id tags and tokens are accepted")
+    authority: SettingsPath | None = Field(
+        default=None, description="Folder of oadr-certs that signs the certificates chargers ask for; unset refuses"
+    )
+    quirk_files: tuple[SettingsPath, ...] = Field(
+        default=(), description="Own quirk files (TOML), after the shipped one, which they overrule"
+    )
     max_frame_bytes: int = Field(default=1_048_576, ge=4096, description="Larger websocket messages end the connection")
 
     @model_validator(mode="after")
@@ -77,6 +93,8 @@ class OcppSettings(BaseModel):
             raise ValueError(f"security_profile {self.security_profile} needs cert and key")
         if self.security_profile == 3 and self.client_ca is None:
             raise ValueError("security_profile 3 needs client_ca")
+        if self.authority is not None and not self.cpo_name:
+            raise ValueError("authority needs cpo_name: a charger's certificate names its operator")
         return self
 
 
@@ -86,7 +104,9 @@ class ChargerConfig:
 
     ``password`` is the basic-auth password of profiles 1 and 2, plain or as ``sha256:<hex>`` of a long random one.
     ``unit``, ``stack_level`` and ``max_periods`` overrule what the charger says of itself; ``decimals`` is how finely
-    it takes limits. ``registration`` is what its BootNotification is answered.
+    it takes limits. ``registration`` is what its BootNotification is answered. ``soc``: the car's state of charge is
+    asked for.
+    ``fallback`` is what a limit of 0 does at a charger that takes none: nothing, no new sessions, or no session at all.
     """
 
     identity: str
@@ -99,3 +119,5 @@ class ChargerConfig:
     max_periods: int | None = None
     decimals: Literal[0, 1] = 1
     registration: Literal["accepted", "pending", "rejected"] = "accepted"
+    soc: bool = False
+    fallback: Literal["none", "availability", "stop"] = "none"

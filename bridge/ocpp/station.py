@@ -12,10 +12,13 @@ from datetime import UTC, datetime, timedelta
 
 from bridge.ocpp.deadline import Deadline
 from bridge.ocpp.frames import Version
+from bridge.ocpp.knowledge import Knowledge
 from bridge.ocpp.meter import Electrical, Sample, with_power_from_energy
 from bridge.ocpp.profile import ProfileOptions, Rating, Session
+from bridge.ocpp.proxy_profiles import OtherProfile, level_above
+from bridge.ocpp.quirks import Kind, Knobs
 from bridge.ocpp.settings import ChargerConfig, OcppSettings
-from bridge.target import ChargerStatus, ForeignLimit, MeterReading
+from bridge.target import CarNeeds, ChargerStatus, ForeignLimit, MeterReading
 
 DRIVER_VENDOR = "openadr-gateway"  # DataTransfer vendorId by which a charger reports its driver's button
 DRIVER_OVERRIDE = "DriverOverride"  # its messageId
@@ -77,7 +80,43 @@ class DriverActed:
     kind: str
 
 
-Effect = Booted | Held | SessionChanged | Read | DriverActed | ForeignChanged | ProfilesReported
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeedsSaid:
+    """The car has said what it needs (NotifyEVChargingNeeds)."""
+
+    needs: CarNeeds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noticed:
+    """Something that the charger reported of itself, to be kept: a security event, how a transfer goes."""
+
+    kind: str
+    name: str
+    detail: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureAsked:
+    """The charger asks for a certificate; ``kind`` is 2.0.1's certificateType."""
+
+    csr: str
+    kind: str | None
+
+
+Effect = (
+    Noticed
+    | SignatureAsked
+    | Booted
+    | Held
+    | SessionChanged
+    | Read
+    | DriverActed
+    | ForeignChanged
+    | ProfilesReported
+    | NeedsSaid
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +139,7 @@ class Station:
     model: str = ""
     firmware: str = ""
     capabilities: Capabilities | None = None
+    own_delay_s: int | None = None  # it delays what it is told by up to so long at random, as it says (RND-05)
     connected_since: datetime | None = None
     last_seen: datetime | None = None
     last_reading: MeterReading | None = None
@@ -116,6 +156,10 @@ class Station:
     foreign: dict[tuple[str, int], ForeignLimit] = field(default_factory=dict)  # by source and connector
     reports: dict[int, list[ForeignLimit]] = field(default_factory=dict)  # 2.0.1 ReportChargingProfiles by request
     composite_lies: int = 0  # read-backs that the meter contradicted
+    others: tuple[OtherProfile, ...] = ()  # the CPO's profiles, where its own CSMS is behind us
+    probed_as: Kind | None = None
+    knowledge: Knowledge = field(default_factory=Knowledge)
+    id_base: int | None = None  # of our profiles, where they must not meet the CPO's
 
     @property
     def electrical(self) -> Electrical:
@@ -127,26 +171,58 @@ class Station:
         """What limits are converted with."""
         return Rating(phases=self.config.phases, max_a=self.config.max_a, voltage=self.config.voltage)
 
+    @property
+    def kind(self) -> Kind:
+        """What kind of charger it is, as far as quirks are concerned."""
+        protocol = self.version.value if self.version else ""
+        return Kind(vendor=self.vendor, model=self.model, firmware=self.firmware, protocol=protocol)
+
+    @property
+    def knobs(self) -> Knobs:
+        """What is known of its kind."""
+        return self.knowledge.of(self.kind)
+
+    @property
+    def steerable(self) -> bool:
+        """Tell whether it can be limited at all, if only by the fallback that its operator chose (OCP-08)."""
+        return self.knobs.smart_charging is not False or self.config.fallback != "none"
+
+    @property
+    def unit(self) -> str:
+        """The unit that limits are told in: configured, else known of its kind, else the only one it takes, else A."""
+        said = self.capabilities.units if self.capabilities else None
+        return self.config.unit or self.knobs.unit or ("W" if said == frozenset({"W"}) else "A")
+
     def options(self, settings: OcppSettings) -> ProfileOptions:
-        """Return how profiles are made for this charger: configured, else as it said, else the default."""
-        said = self.capabilities or Capabilities()
-        unit = self.config.unit or ("W" if said.units == frozenset({"W"}) else "A")
-        level = settings.stack_level if self.config.stack_level is None else self.config.stack_level
-        if self.config.stack_level is None and said.max_stack_level is not None:
-            level = min(level, said.max_stack_level)
+        """Return how profiles are made for this charger: configured, else known of its kind, else as it said."""
+        said, knobs = self.capabilities or Capabilities(), self.knobs
+        fixed = knobs.stack_level if self.config.stack_level is None else self.config.stack_level
+        level = settings.stack_level if fixed is None else fixed
+        highest = said.max_stack_level if fixed is None else fixed
+        if highest is not None:
+            level = min(level, highest)
+        level = level_above(self.others, level, highest)
         return ProfileOptions(
             rating=self.rating,
-            unit=unit,
+            unit=self.unit,
             stack_level=level,
-            id_base=settings.profile_id_base,
-            backdate_s=settings.backdate_s,
-            decimals=self.config.decimals,
+            id_base=settings.profile_id_base if self.id_base is None else self.id_base,
+            backdate_s=settings.backdate_s if knobs.backdate_s is None else knobs.backdate_s,
+            decimals=self.config.decimals if knobs.decimals is None else min(knobs.decimals, self.config.decimals),
+            most_periods=self.most_periods(settings),
+            kind=knobs.kind or "Absolute",
+            min_a=knobs.min_a or 0.0,
+            default_connector=knobs.default_connector or 0,
+            number_phases=bool(knobs.number_phases),
+            others=self.others,
         )
 
     def most_periods(self, settings: OcppSettings) -> int:
-        """Return how many periods one profile may have: configured, else as the charger said, else the default."""
+        """Return how many periods one profile may have: configured, of its kind, as said, or the default."""
+        if self.knobs.kind == "Relative":
+            return 1  # later periods would count from the session's start
         said = self.capabilities.max_periods if self.capabilities else None
-        return self.config.max_periods or said or settings.max_periods
+        return self.config.max_periods or self.knobs.max_periods or said or settings.max_periods
 
     def booted(self, vendor: str, model: str, firmware: str) -> tuple[str, tuple[Effect, ...]]:
         """Take in a BootNotification and return the registration status to answer, and what follows."""
@@ -241,6 +317,9 @@ class Station:
             return ()
         for raw in samples:
             previous = self.samples.get(connector)
+            if not raw.metered:  # only the car has spoken: what the meter said stands
+                effects.append(Read(reading=self._reading((raw,), raw)))
+                continue
             sample = with_power_from_energy(raw, previous, self.electrical)
             if previous is not None and sample.at < previous.at:  # sent late: its own value, not the charger's present
                 effects.append(Read(reading=self._reading((sample,), sample)))
@@ -269,6 +348,9 @@ class Station:
             current_a=newest.current_a if len(parts) == 1 else None,
             energy_wh=sum(energies) if energies else None,
             source=newest.source or "meter",
+            frequency_hz=newest.frequency_hz,
+            soc=newest.soc if len(self.sessions) == 1 else None,
+            session=next(iter(self.sessions.values())).transaction_id if len(self.sessions) == 1 else "",
         )
 
     def status(self, *, connected: bool) -> ChargerStatus:
@@ -286,7 +368,10 @@ class Station:
             last_reading=self.last_reading,
             connected_since=self.connected_since if connected else None,
             unresponsive=connected and self.deadline is not None and self.deadline.misses >= _UNRESPONSIVE,
+            own_delay_s=self.own_delay_s,
             foreign=tuple(limit for _, limit in sorted(self.foreign.items())),
+            limit_in_w=self.unit == "W",
+            enrolled=self.steerable,
         )
 
     def _status_word(self) -> str:

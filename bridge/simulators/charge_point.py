@@ -161,6 +161,10 @@ class SimulatedChargePoint:
         self.charging.clear()
         await self._dialect.end(reason)
 
+    async def tell_needs(self, departure: datetime, energy_wh: int | None = None) -> str:
+        """Have a car on a 2.0.1 station say what it needs; return the station's answer from the central system."""
+        return str(await self._dialect.tell_needs(departure, energy_wh))
+
     async def override(self) -> None:
         """Do what a driver does who does not want to wait. Raises what the app's or the link's failure raises."""
         if self._script.override_by == "api" and self._override_by_app is not None:
@@ -242,7 +246,7 @@ class SimulatedChargePoint:
         self.charging.set()
         said = self.hardware.status()
         while True:
-            await self.clock.sleep(max(1, self.hardware.sample_interval_s))
+            await self.hardware.metering_due()
             await dialect.meter()
             if self.hardware.status() != said:
                 said = self.hardware.status()

@@ -8,11 +8,55 @@ import math
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from bridge.simulators.composite import STATION_MAX, TX, Profile, Wiring, limit_a
+from bridge.simulators.composite import STATION_MAX, TX, TX_DEFAULT, Profile, Wiring, limit_a
 from bridge.simulators.ev import Ev, step
 
 MAX_PERIODS = 24  # what a common embedded stack holds
 _FINE_STEPS = 7200  # beyond this many seconds at once, steps get coarser
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demands:
+    """What a charger asks of profiles beyond the standard: each field is a trait met in the field.
+
+    ``smart_charging``: it knows the messages at all. ``purposes``: the only ones taken ("max" is the station's).
+    ``running``: a TxDefaultProfile rules a running session. ``level``: the only stack level. ``connector``: where a
+    default profile must go. ``kind``: the only profile kind. ``phases``: it wants numberPhases. ``whole``: whole limits
+    only. ``zero``: it takes 0. ``least_a``: it makes this of anything above 0. ``most_periods``: more are refused.
+    ``latches``: after 0 it charges on only by another limit. ``clears_by_id``: it knows its profiles by id.
+    """
+
+    smart_charging: bool = True
+    purposes: frozenset[str] = frozenset({TX, TX_DEFAULT, "max"})
+    running: bool = True
+    level: int | None = None
+    connector: int | None = None
+    kind: str | None = None
+    phases: bool = False
+    whole: bool = False
+    zero: bool = True
+    least_a: float = 0.0
+    most_periods: int = MAX_PERIODS
+    latches: bool = False
+    clears_by_id: bool = True
+
+    def refusal(self, profile: Profile) -> str | None:
+        """Return why ``profile`` is not taken, ``None`` if it is."""
+        limits = [period.limit for period in profile.periods]
+        purpose = "max" if profile.purpose in STATION_MAX else profile.purpose
+        faults = {
+            "UnsupportedPurpose": purpose not in self.purposes,
+            "InvalidStackLevel": self.level is not None and profile.stack_level != self.level,
+            "InvalidProfile": self.connector is not None
+            and profile.purpose == TX_DEFAULT
+            and profile.connector != self.connector,
+            "UnsupportedKind": self.kind is not None and purpose != "max" and profile.kind != self.kind,
+            "PhasesMissing": self.phases and any(period.phases is None for period in profile.periods),
+            "InvalidLimit": self.whole and any(limit % 1 for limit in limits),
+            "InvalidZero": not self.zero and 0 in limits,
+            "InvalidSchedule": len(limits) > self.most_periods,
+        }
+        return next((word for word, wrong in faults.items() if wrong), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +65,8 @@ class Behaviour:
 
     ``accepts``: it says Accepted (else Rejected). ``obeys``: it limits the car. ``drops_at_reconnect``: it forgets its
     profiles when it reconnects. ``keeps_limit``: a limit that ends by itself stays until it is cleared.
-    ``composite_a``: what its composite schedule always says. ``goes_offline``, ``driver_overrides``: it does so at the
-    time the fleet file gives.
+    ``composite_a``: what its composite schedule always says. ``demands``: what it asks of a profile.
+    ``goes_offline``, ``driver_overrides``: it does so at the time the fleet file gives.
     """
 
     accepts: bool = True
@@ -32,6 +76,7 @@ class Behaviour:
     composite_a: float | None = None
     goes_offline: bool = False
     driver_overrides: bool = False
+    demands: Demands = field(default_factory=Demands)
 
 
 BEHAVIOURS: dict[str, Behaviour] = {
@@ -43,6 +88,21 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "keeps_limit": Behaviour(keeps_limit=True),
     "lying_composite": Behaviour(composite_a=16.0),
     "drops_profile_at_reconnect": Behaviour(drops_at_reconnect=True, goes_offline=True),
+    "no_smart_charging": Behaviour(demands=Demands(smart_charging=False)),
+    "default_only": Behaviour(demands=Demands(purposes=frozenset({TX_DEFAULT}))),
+    "session_only": Behaviour(demands=Demands(purposes=frozenset({TX}))),
+    "station_max_only": Behaviour(demands=Demands(purposes=frozenset({"max"}))),
+    "default_from_next_session": Behaviour(demands=Demands(running=False)),
+    "stack_level_zero": Behaviour(demands=Demands(level=0)),
+    "default_on_connector": Behaviour(demands=Demands(connector=1)),
+    "relative_only": Behaviour(demands=Demands(kind="Relative")),
+    "wants_number_phases": Behaviour(demands=Demands(phases=True)),
+    "whole_limits": Behaviour(demands=Demands(whole=True)),
+    "zero_refused": Behaviour(demands=Demands(zero=False)),
+    "six_for_less": Behaviour(demands=Demands(least_a=6.0)),
+    "two_periods": Behaviour(demands=Demands(most_periods=2)),
+    "latches_at_zero": Behaviour(demands=Demands(latches=True)),
+    "clears_by_stack": Behaviour(demands=Demands(clears_by_id=False)),
 }
 
 
@@ -52,6 +112,7 @@ class Session:
 
     transaction_id: str
     started: datetime
+    defaults: frozenset[int] = frozenset()  # the default profiles that were there when it began
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,18 +127,30 @@ class Charger:
     voltage: float = 230.0
     behaviour: Behaviour = field(default_factory=Behaviour)
     units: frozenset[str] = frozenset({"A", "W"})
+    divides_by_use: bool = False  # W go to the phases in use, not to all that are wired (not what OCPP says, and met)
     meter_wh: float = 0.0
     profiles: dict[int, Profile] = field(default_factory=dict)
     session: Session | None = None
     overridden: bool = False
+    latched: bool = False  # at 0, until another limit comes
     kept_a: float | None = None  # the last limit, in a charger that keeps it
     in_service: bool = True  # as the central system asked; a running session is finished first
 
     def limit_a(self, at: datetime) -> float | None:
         """Return the limit that the installed profiles make at ``at``, whether obeyed or not."""
         running = (self.session.transaction_id, self.session.started) if self.session else None
-        wiring = Wiring(phases=self.phases, voltage=self.voltage)
-        limit = limit_a(self.profiles.values(), at, wiring, running)
+        phases = min(self.phases, self.ev.phases) if self.divides_by_use else self.phases
+        wiring = Wiring(phases=phases, voltage=self.voltage)
+        demands = self.behaviour.demands
+        known = list(self.profiles.values())
+        if not demands.running and self.session is not None:
+            known = [each for each in known if each.purpose != TX_DEFAULT or each.number in self.session.defaults]
+        limit = limit_a(known, at, wiring, running)
+        if limit is not None and 0 < limit < demands.least_a:
+            limit = demands.least_a
+        if demands.latches:
+            self.latched = limit == 0 or (self.latched and limit is None)
+            limit = 0.0 if self.latched else limit
         if self.behaviour.keeps_limit:
             self.kept_a = limit = self.kept_a if limit is None else limit
         return limit
@@ -119,7 +192,7 @@ class Charger:
     def begin(self, transaction_id: str, now: datetime) -> None:
         """Start a session."""
         self.advance(now)
-        self.session = Session(transaction_id=transaction_id, started=now)
+        self.session = Session(transaction_id=transaction_id, started=now, defaults=frozenset(self.profiles))
         self.overridden = False
 
     def end(self, now: datetime) -> None:
@@ -140,6 +213,8 @@ class Charger:
         """Return why ``profile`` cannot be installed, as 2.0.1 words it; ``None`` if it can."""
         if not self.behaviour.accepts:
             return "NotEnabled"
+        if (demanded := self.behaviour.demands.refusal(profile)) is not None:
+            return demanded
         if profile.purpose in STATION_MAX and profile.connector != 0:
             return "InvalidProfile"
         if profile.purpose == TX and (self.session is None or profile.transaction_id != self.session.transaction_id):
@@ -173,6 +248,8 @@ class Charger:
     ) -> bool:
         """Remove what matches (everything, if nothing is asked for); ``False`` if nothing did."""
         self.advance(now)
+        if number is not None and not self.behaviour.demands.clears_by_id:
+            return False
         gone = {
             n
             for n, p in self.profiles.items()

@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from bridge.simulators.charge_point import Access, Script, SimulatedChargePoint
 from bridge.simulators.charger import BEHAVIOURS, Charger
-from bridge.simulators.ev import Ev
-from bridge.simulators.hardware import Hardware
+from bridge.simulators.ev import VEHICLES, Ev, vehicle
+from bridge.simulators.hardware import FIRMWARE, Hardware
 from openadr import tls
 from runtime.clock import Clock, SystemClock
 
@@ -56,6 +56,7 @@ class ChargerSpec(BaseModel):
     battery_kwh: float = Field(default=60.0, gt=0)
     ev_max_a: float | None = None
     ev_phases: int | None = None
+    vehicle: str = Field(default="ordinary", description="What the car does differently: a name of VEHICLES")
     ramp_a_s: float = Field(default=8.0, gt=0)
     plug_in_after_s: float = Field(default=0.0, ge=0)
     since: Literal["start", "limit"] = "start"
@@ -63,6 +64,13 @@ class ChargerSpec(BaseModel):
     offline_for_s: float | None = None
     override_by: Literal["button", "api"] = "button"
     boots_at_reconnect: bool = True
+
+    @field_validator("vehicle")
+    @classmethod
+    def _met(cls, value: str) -> str:
+        if value not in VEHICLES:
+            raise ValueError(f"vehicle {value!r} is none of {', '.join(VEHICLES)}")
+        return value
 
     @field_validator("behaviour")
     @classmethod
@@ -144,7 +152,7 @@ def _hardware(spec: ChargerSpec, clock: Clock) -> Hardware:
     )
     charger = Charger(
         identity=spec.identity,
-        ev=ev,
+        ev=vehicle(spec.vehicle, ev),
         phases=spec.phases,
         max_a=spec.max_a,
         voltage=spec.voltage,
@@ -152,7 +160,13 @@ def _hardware(spec: ChargerSpec, clock: Clock) -> Hardware:
         units=frozenset(spec.units),
         now=clock.now(),
     )
-    return Hardware(charger=charger, clock=clock, sample_interval_s=spec.sample_interval_s)
+    traits = [FIRMWARE, "/".join(sorted(spec.units)), *([spec.behaviour] if spec.behaviour != "obeys" else [])]
+    return Hardware(
+        charger=charger,
+        clock=clock,
+        sample_interval_s=spec.sample_interval_s,
+        firmware=", ".join(traits)[:50],  # chargers of one kind are alike: what one takes counts for all
+    )
 
 
 def _access(fleet: FleetFile, spec: ChargerSpec, base: Path) -> Access:

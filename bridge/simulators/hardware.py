@@ -27,9 +27,34 @@ class Hardware:
     charger: Charger
     clock: Clock
     sample_interval_s: int = 60
+    vendor: str = VENDOR
+    model: str = MODEL
+    firmware: str = FIRMWARE
     measurands: str = "Energy.Active.Import.Register,Power.Active.Import,Current.Import"
+    retimed: asyncio.Event = field(default_factory=asyncio.Event)
     limited: asyncio.Event = field(default_factory=asyncio.Event)
     profile_arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def meter_every(self, interval_s: int) -> None:
+        """Meter in this rhythm from now on, s."""
+        self.sample_interval_s = interval_s
+        self.retimed.set()
+
+    async def metering_due(self) -> None:
+        """Return when the next sample is due; a new rhythm begins anew."""
+        while True:
+            self.retimed.clear()
+            waits = {
+                asyncio.create_task(self.clock.sleep(max(1, self.sample_interval_s))),
+                changed := asyncio.create_task(self.retimed.wait()),
+            }
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                if not changed.done():
+                    return
+            finally:
+                for wait in waits:
+                    wait.cancel()
 
     def now(self) -> datetime:
         """Let the charger's time pass up to now, and return it."""

@@ -7,7 +7,7 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
-from ocpp.exceptions import OCPPError
+from ocpp.exceptions import NotImplementedError, OCPPError
 from ocpp.v16 import ChargePoint, call, call_result
 from ocpp.v16.enums import Action
 
@@ -15,10 +15,7 @@ from bridge.simulators.hardware import (
     CONNECTOR,
     DRIVER_OVERRIDE,
     DRIVER_VENDOR,
-    FIRMWARE,
     ID_TAG,
-    MODEL,
-    VENDOR,
     Hardware,
     read_profile,
     stamp,
@@ -38,7 +35,10 @@ class ChargePoint16(ChargePoint):  # type: ignore[misc]
 
     async def boot(self) -> str:
         """Send BootNotification and return the status given."""
-        request = call.BootNotification(charge_point_vendor=VENDOR, charge_point_model=MODEL, firmware_version=FIRMWARE)
+        known = self.hardware
+        request = call.BootNotification(
+            charge_point_vendor=known.vendor, charge_point_model=known.model, firmware_version=known.firmware
+        )
         return str((await self.call(request, suppress=False)).status)
 
     async def heartbeat(self) -> None:
@@ -102,9 +102,15 @@ class ChargePoint16(ChargePoint):  # type: ignore[misc]
             for measurand, phase, unit, value in self.hardware.samples()
         ]
 
+    def _able(self) -> None:
+        """Answer NotImplemented where the charger has no smart charging."""
+        if not self.hardware.charger.behaviour.demands.smart_charging:
+            raise NotImplementedError
+
     @on(Action.set_charging_profile)
     async def on_set(self, connector_id: int, cs_charging_profiles: dict[str, Any], **_: Any) -> Any:
         """Install a profile; first let the answer to our start, if it came just before, take effect."""
+        self._able()
         for _turn in range(_START_TURNS):
             if self._starting:
                 await asyncio.sleep(0)
@@ -126,6 +132,7 @@ class ChargePoint16(ChargePoint):  # type: ignore[misc]
         **_: Any,
     ) -> Any:
         """Remove profiles."""
+        self._able()
         done = self.hardware.charger.clear(
             self.hardware.now(),
             number=id,
@@ -138,6 +145,7 @@ class ChargePoint16(ChargePoint):  # type: ignore[misc]
     @on(Action.get_composite_schedule)
     def on_composite(self, connector_id: int, duration: int, **_: Any) -> Any:
         """Give the limit in force as a schedule of one period."""
+        self._able()
         now, charger = self.hardware.now(), self.hardware.charger
         return call_result.GetCompositeSchedule(
             status="Accepted",
@@ -175,7 +183,7 @@ class ChargePoint16(ChargePoint):  # type: ignore[misc]
     def on_change(self, key: str, value: str, **_: Any) -> Any:
         """Set a configuration key."""
         if key == "MeterValueSampleInterval" and value.isdecimal():
-            self.hardware.sample_interval_s = int(value)
+            self.hardware.meter_every(int(value))
         elif key == "MeterValuesSampledData":
             self.hardware.measurands = value
         else:

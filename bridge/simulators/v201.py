@@ -5,9 +5,10 @@ refuses.
 """
 
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
-from ocpp.exceptions import OCPPError
+from ocpp.exceptions import NotImplementedError, OCPPError
 from ocpp.v201 import ChargePoint, call, call_result
 from ocpp.v201.enums import Action
 
@@ -15,10 +16,7 @@ from bridge.simulators.hardware import (
     CONNECTOR,
     DRIVER_OVERRIDE,
     DRIVER_VENDOR,
-    FIRMWARE,
     ID_TAG,
-    MODEL,
-    VENDOR,
     Hardware,
     read_profile,
     stamp,
@@ -39,7 +37,8 @@ class ChargePoint201(ChargePoint):  # type: ignore[misc]
 
     async def boot(self) -> str:
         """Send BootNotification and return the status given."""
-        station = {"vendor_name": VENDOR, "model": MODEL, "firmware_version": FIRMWARE}
+        known = self.hardware
+        station = {"vendor_name": known.vendor, "model": known.model, "firmware_version": known.firmware}
         request = call.BootNotification(charging_station=station, reason="PowerUp")
         return str((await self.call(request, suppress=False)).status)
 
@@ -77,6 +76,30 @@ class ChargePoint201(ChargePoint):  # type: ignore[misc]
             charger.end(self.hardware.now())
             trigger = "StopAuthorized" if reason == "Local" else "RemoteStop"
             await self._event("Ended", trigger, transaction_id=session.transaction_id, stopped=reason)
+
+    async def tell_needs(self, departure: datetime, energy_wh: int | None = None) -> str:
+        """Send what the car asks for (K15), AC with an energy, else DC with what its battery holds; return the word."""
+        ev = self.hardware.charger.ev
+        needs: dict[str, Any] = {"departure_time": stamp(departure)}
+        if energy_wh is not None:
+            needs["requested_energy_transfer"] = "AC_three_phase"
+            needs["ac_charging_parameters"] = {
+                "energy_amount": energy_wh,
+                "ev_min_current": round(ev.least_a),
+                "ev_max_current": round(ev.max_a),
+                "ev_max_voltage": round(ev.voltage),
+            }
+        else:
+            needs["requested_energy_transfer"] = "DC"
+            needs["dc_charging_parameters"] = {
+                "ev_max_current": round(ev.max_a),
+                "ev_max_voltage": 400,
+                "state_of_charge": round(ev.soc * 100),
+                "full_soc": round(ev.target_soc * 100),
+                "ev_energy_capacity": round(ev.battery_kwh * 1000),
+            }
+        request = call.NotifyEVChargingNeeds(evse_id=CONNECTOR, charging_needs=needs)
+        return str((await self.call(request, suppress=False)).status)
 
     async def report_override(self) -> None:
         """Tell the central system that the driver pressed the override button."""
@@ -118,9 +141,15 @@ class ChargePoint201(ChargePoint):  # type: ignore[misc]
         ]
         return {"timestamp": stamp(self.hardware.charger.now), "sampled_value": sampled}
 
+    def _able(self) -> None:
+        """Answer NotImplemented where the charger has no smart charging."""
+        if not self.hardware.charger.behaviour.demands.smart_charging:
+            raise NotImplementedError
+
     @on(Action.set_charging_profile)
     def on_set(self, evse_id: int, charging_profile: dict[str, Any], **_: Any) -> Any:
         """Install a profile."""
+        self._able()
         raw = charging_profile
         profile = read_profile(raw, raw["charging_schedule"][0], number=int(raw["id"]), connector=evse_id)
         reason = self.hardware.charger.install(profile, self.hardware.now(), replaces_by_stack=False)
@@ -137,6 +166,7 @@ class ChargePoint201(ChargePoint):  # type: ignore[misc]
         **_: Any,
     ) -> Any:
         """Remove profiles."""
+        self._able()
         criteria = charging_profile_criteria or {}
         done = self.hardware.charger.clear(
             self.hardware.now(),
@@ -150,6 +180,7 @@ class ChargePoint201(ChargePoint):  # type: ignore[misc]
     @on(Action.get_composite_schedule)
     def on_composite(self, duration: int, evse_id: int, **_: Any) -> Any:
         """Give the limit in force as a schedule of one period."""
+        self._able()
         now, charger = self.hardware.now(), self.hardware.charger
         schedule = {
             "evse_id": evse_id,
@@ -186,7 +217,7 @@ class ChargePoint201(ChargePoint):  # type: ignore[misc]
             status, value = "Accepted", str(entry["attribute_value"])
             match entry["variable"]["name"]:
                 case "TxUpdatedInterval" if value.isdecimal():
-                    self.hardware.sample_interval_s = int(value)
+                    self.hardware.meter_every(int(value))
                 case "TxUpdatedMeasurands":
                     self.hardware.measurands = value
                 case _:

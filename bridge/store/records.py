@@ -10,6 +10,8 @@ from enum import StrEnum
 from bridge.arbiter import Override, Source
 from bridge.asks import Reference
 from bridge.halfhour import HalfHour
+from bridge.modes import Slot, Wish
+from bridge.needs import DriverNeed
 from bridge.outage import Outage
 from bridge.plan import Draw
 from bridge.target import CommandOutcome, LimitSchedule, MeterReading
@@ -116,6 +118,8 @@ class Sample:
     power_w: float | None
     max_a: float | None
     energy_wh: float | None
+    estimated: bool = False
+    frequency_hz: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +185,29 @@ class Attribution:
     by_event: str | None
     outcome: str
     reason: str
+    counted_kw: float | None = None  # of what was asked for, the part that no other programme has a claim to (ARB-14)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """A customer's agreement to be controlled under one programme, normalised ``context``, until it is withdrawn.
+
+    ``who`` gave it, to which text ``terms``; ``over_user``: its events go before the user's own schedule (ARB-19).
+    """
+
+    agreement_id: str
+    resource_id: str
+    context: str
+    who: str
+    terms: str
+    given_at: datetime
+    until: datetime | None = None
+    over_user: bool = False
+    withdrawn_at: datetime | None = None
+
+    def holds(self, now: datetime) -> bool:
+        """True while it counts."""
+        return self.withdrawn_at is None and self.given_at <= now and (self.until is None or now < self.until)
 
 
 class Stage(StrEnum):
@@ -204,12 +231,125 @@ class Supply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Presence:
-    """From ``at`` on the charger was connected or not, and an override was in force there or not."""
+    """From ``at`` on the charger was connected or not, an override was in force or not, a session ran or not."""
 
     charger: str
     at: datetime
     online: bool
     overridden: bool
+    session: bool = False
+    level: int | None = None  # as the device says itself: 1 less load than usual, 0 as usual, -1 more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """Something that somebody should know of: raised once, cleared when it is over."""
+
+    alert_id: str
+    kind: str
+    subject: str
+    severity: str
+    text: str
+    raised_at: datetime
+    cleared_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertMessage:
+    """An alert raised or cleared that the webhook has not taken yet: ``document`` is the JSON to post."""
+
+    alert_id: str
+    state: str
+    document: str
+    made_at: datetime
+    attempts: int = 0
+    not_before: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargerKind:
+    """What a probe has learnt of a kind of charger: ``knobs`` as JSON."""
+
+    vendor: str
+    model: str
+    firmware: str
+    protocol: str
+    knobs: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargerNotice:
+    """Something that a charger reported of itself: a security event, how a firmware or log transfer goes."""
+
+    charger: str
+    at: datetime
+    kind: str
+    name: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelfTest:
+    """A commissioning self-test: ``evidence`` is the signed text, ``signature`` in base64 over it, "" for none."""
+
+    test_id: str
+    charger: str
+    at: datetime
+    passed: bool
+    evidence: str
+    signature: str
+
+
+class MessageState(StrEnum):
+    """How far a charger's message has got on its way to the CPO's CSMS."""
+
+    QUEUED = "queued"  # to be sent, or sent without an answer yet
+    ANSWERED = "answered"  # kept for a while, so that a repetition is answered alike
+    REFUSED = "refused"  # the CSMS does not take it: kept for an operator, not sent again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyMessage:
+    """A charger's CALL for the CSMS behind the proxy: ``tail`` is action and payload byte for byte, ``mark`` its hash.
+
+    ``provisional`` is the transaction id that a 1.6 start was given here.
+    """
+
+    charger: str
+    seq: int
+    version: str
+    action: str
+    message_id: str
+    tail: str
+    mark: str
+    state: MessageState
+    answer: str
+    attempts: int
+    provisional: int | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyTransaction:
+    """A transaction id given to a charger in the place of the CSMS, and the CSMS's own once it is known."""
+
+    charger: str
+    provisional: int
+    actual: int | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyProfile:
+    """A charging profile of the CPO. ``held``: the charger has it no more, or not yet, and is owed it after ours."""
+
+    charger: str
+    number: int
+    version: str
+    tail: str
+    held: bool
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +370,11 @@ class Changes:
     dropped_divisions: tuple[str, ...] = ()
     notes: tuple[LimitNote, ...] = ()
     attributions: tuple[Attribution, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
+    random_windows: tuple[tuple[str, int | None, datetime], ...] = ()  # resourceID, s, since when
+    modes: tuple[Wish, ...] = ()
+    modes_gone: tuple[str, ...] = ()  # resourceIDs
+    forecasts: tuple[tuple[str, tuple[Slot, ...]], ...] = ()  # kind, the whole forecast anew
     supplies: tuple[Supply, ...] = ()
     restored: tuple[str, ...] = ()
     references: tuple[Reference, ...] = ()
@@ -237,6 +382,24 @@ class Changes:
     outages: tuple[Outage, ...] = ()
     presence: tuple[Presence, ...] = ()
     half_hours: tuple[HalfHour, ...] = ()
+    late: tuple[tuple[datetime, datetime], ...] = ()  # half-hour to be made anew, when that was noted
+    late_made: tuple[tuple[datetime, datetime], ...] = ()  # the same, made since
+    alerts: tuple[Alert, ...] = ()
+    alert_messages: tuple[AlertMessage, ...] = ()
+    alert_messages_told: tuple[tuple[str, str], ...] = ()  # alert, state
+    content_told: tuple[tuple[str, datetime], ...] = ()  # resourceID of a car that told a state of charge, first when
+    needs: tuple[DriverNeed, ...] = ()
+    needs_gone: tuple[str, ...] = ()  # resourceIDs
+    plug_ins: tuple[tuple[str, str, datetime], ...] = ()  # charger, session, since when
+    charger_kinds: tuple[ChargerKind, ...] = ()
+    charger_notices: tuple[ChargerNotice, ...] = ()
+    self_tests: tuple[SelfTest, ...] = ()
+    proxy_messages: tuple[ProxyMessage, ...] = ()
+    proxy_forgotten: tuple[tuple[str, int], ...] = ()  # charger, seq
+    proxy_transactions: tuple[ProxyTransaction, ...] = ()
+    proxy_ended: tuple[tuple[str, int], ...] = ()  # charger, provisional id
+    proxy_profiles: tuple[ProxyProfile, ...] = ()
+    proxy_profiles_gone: tuple[tuple[str, int], ...] = ()  # charger, number
 
     def __bool__(self) -> bool:
         """True if there is anything to write."""

@@ -37,7 +37,9 @@ def _reference(row: Row[Any]) -> Reference:
         power_w=row.power_w,
         window_s=row.window_s,
         samples=row.samples,
-        content=Content(content_wh=row.content_wh, full_wh=row.full_wh) if known else None,
+        content=Content(content_wh=row.content_wh, full_wh=row.full_wh, at=row.content_at, session=row.content_session)
+        if known
+        else None,
     )
 
 
@@ -53,6 +55,8 @@ async def write_references(connection: AsyncConnection, changes: Changes) -> Non
             "samples": each.samples,
             "content_wh": None if each.content is None else each.content.content_wh,
             "full_wh": None if each.content is None else each.content.full_wh,
+            "content_at": None if each.content is None else each.content.at,
+            "content_session": "" if each.content is None else each.content.session,
         }
         for each in changes.references
     ]

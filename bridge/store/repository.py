@@ -17,7 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from bridge.arbiter import Override
 from bridge.plan import Draw
 from bridge.store import tables
+from bridge.store.alerts import AlertReads, forget_alerts, write_alerts
 from bridge.store.arbitration import ArbitrationReads, forget_arbitration, write_arbitration
+from bridge.store.customers import CustomerReads, forget_customers, write_customers
+from bridge.store.enrolment import EnrolmentReads, write_enrolment
+from bridge.store.proxied import ProxiedReads, forget_proxied, write_proxied
 from bridge.store.records import (
     Changes,
     Command,
@@ -31,6 +35,7 @@ from bridge.store.records import (
 )
 from bridge.store.references import ReferenceReads, write_references
 from bridge.store.statements import plain, upsert
+from bridge.store.stations import StationReads, forget_stations, write_stations
 from bridge.store.upkeep import UpkeepReads, forget_half_hours, forget_upkeep, write_upkeep
 from bridge.target import CommandOutcome, LimitSchedule, MeterReading
 from bridge.verify import OutcomeState
@@ -45,7 +50,9 @@ class Interrupted(Exception):
     """The one who committed for several was cancelled: writing again is harmless."""
 
 
-class BridgeStore(ArbitrationReads, ReferenceReads, UpkeepReads):
+class BridgeStore(
+    ArbitrationReads, AlertReads, CustomerReads, EnrolmentReads, ProxiedReads, ReferenceReads, StationReads, UpkeepReads
+):
     """The bridge's durable state. Methods raise SQLAlchemy errors when the database fails, and ``Interrupted``."""
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -226,6 +233,8 @@ class BridgeStore(ArbitrationReads, ReferenceReads, UpkeepReads):
                         power_w=row.power_w,
                         max_a=row.max_a,
                         energy_wh=row.energy_wh,
+                        estimated=row.estimated,
+                        frequency_hz=row.frequency_hz,
                     )
                 )
         return tuple(sorted(found, key=lambda sample: (sample.at, sample.charger)))
@@ -262,6 +271,10 @@ class BridgeStore(ArbitrationReads, ReferenceReads, UpkeepReads):
             await connection.execute(delete(override).where(override.c.closed, override.c.start_at < before))
             await forget_arbitration(connection, before)
             await forget_upkeep(connection, before)
+            await forget_customers(connection, before)
+            await forget_alerts(connection, before)
+            await forget_stations(connection, before)
+            await forget_proxied(connection, before)
             gone = await connection.execute(delete(outcome).where(old))
             return gone.rowcount
 
@@ -307,8 +320,13 @@ async def _write(connection: AsyncConnection, changes: Changes) -> None:
     await upsert(connection, tables.opt_told, [plain(each) for each in changes.opts])
     await upsert(connection, tables.reading, [_reading_row(each) for each in changes.readings])
     await write_arbitration(connection, changes)
+    await write_enrolment(connection, changes)
     await write_references(connection, changes)
     await write_upkeep(connection, changes)
+    await write_alerts(connection, changes)
+    await write_customers(connection, changes)
+    await write_proxied(connection, changes)
+    await write_stations(connection, changes)
 
 
 def _installed_row(each: Installed) -> dict[str, Any]:
@@ -362,4 +380,6 @@ def _reading_row(each: MeterReading) -> dict[str, Any]:
         "power_w": each.power_w,
         "max_a": max(each.current_a) if each.current_a else None,
         "energy_wh": each.energy_wh,
+        "estimated": each.estimated,
+        "frequency_hz": each.frequency_hz,
     }

@@ -113,7 +113,21 @@ reading = Table(
     Column("power_w", Float),
     Column("max_a", Float),
     Column("energy_wh", Float),
+    Column("estimated", Boolean, nullable=False, server_default=false()),
+    Column("frequency_hz", Float),
     Index("bridge_reading_by_time", "at"),
+)
+
+cta_standing = Table(
+    "bridge_cta_standing",
+    metadata,
+    Column("device", String, primary_key=True),
+    Column("key", String, nullable=False),
+    Column("op", Integer, nullable=False),
+    Column("operand", Integer, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("ends", Instant),
+    Column("phase", String, nullable=False),
 )
 
 standing = Table(
@@ -163,11 +177,52 @@ attribution = Table(
     Column("requested_kw", Float),
     Column("effective_kw", Float),
     Column("metered_kw", Float),
+    Column("counted_kw", Float),
     Column("source", String, nullable=False),
     Column("by_event", String),
     Column("outcome", String, nullable=False),
     Column("reason", Text, nullable=False),
     Index("bridge_attribution_by_time", "start_at"),
+)
+
+agreement = Table(
+    "bridge_agreement",
+    metadata,
+    Column("agreement_id", String, primary_key=True),
+    Column("resource_id", String, nullable=False),
+    Column("context", String, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("terms", Text, nullable=False),
+    Column("given_at", Instant, nullable=False),
+    Column("until", Instant),
+    Column("over_user", Boolean, nullable=False),
+    Column("withdrawn_at", Instant),
+    Index("bridge_agreement_by_resource", "resource_id"),
+)
+
+random_window = Table(
+    "bridge_random_window",
+    metadata,
+    Column("resource_id", String, primary_key=True),
+    Column("at", Instant, primary_key=True),
+    Column("window_s", Integer),
+)
+
+charging_mode = Table(
+    "bridge_charging_mode",
+    metadata,
+    Column("resource_id", String, primary_key=True),
+    Column("mode", String, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+forecast = Table(
+    "bridge_forecast",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("start", Instant, primary_key=True),
+    Column("end_at", Instant, nullable=False),
+    Column("value", Float, nullable=False),
 )
 
 reference = Table(
@@ -181,6 +236,8 @@ reference = Table(
     Column("samples", Integer, nullable=False),
     Column("content_wh", Float),
     Column("full_wh", Float),
+    Column("content_at", Instant),
+    Column("content_session", String, nullable=False, server_default=""),
 )
 
 supply = Table(
@@ -216,6 +273,8 @@ presence = Table(
     Column("at", Instant, primary_key=True),
     Column("online", Boolean, nullable=False),
     Column("overridden", Boolean, nullable=False),
+    Column("session", Boolean, nullable=False, server_default=false()),
+    Column("level", Integer),
     Index("bridge_presence_by_time", "at"),
 )
 
@@ -231,4 +290,135 @@ half_hour = Table(
     Column("covered_s", Float, nullable=False),
     Column("estimated", Boolean, nullable=False),
     Index("bridge_half_hour_by_time", "start"),
+)
+
+late = Table(
+    "bridge_late",
+    metadata,
+    Column("start", Instant, primary_key=True),
+    Column("noted", Instant, nullable=False),
+)
+
+alert = Table(
+    "bridge_alert",
+    metadata,
+    Column("alert_id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("severity", String, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("raised_at", Instant, nullable=False),
+    Column("cleared_at", Instant),
+    Index("bridge_alert_by_time", "raised_at"),
+)
+
+alert_message = Table(
+    "bridge_alert_message",
+    metadata,
+    Column("alert_id", String, primary_key=True),
+    Column("state", String, primary_key=True),
+    Column("document", Text, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("not_before", Instant, nullable=False),
+)
+
+content_told = Table(
+    "bridge_content_told",
+    metadata,
+    Column("resource_id", String, primary_key=True),
+    Column("at", Instant, nullable=False),
+)
+
+need = Table(
+    "bridge_need",
+    metadata,
+    Column("resource_id", String, primary_key=True),
+    Column("departure", Instant, nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("energy_wh", Float),
+    Column("target_soc", Float),
+    Column("must_run", Boolean, nullable=False),
+    Column("source", String, nullable=False),
+    Column("session", String, nullable=False),
+    Column("meter_wh", Float),
+)
+
+plug_in = Table(
+    "bridge_plug_in",
+    metadata,
+    Column("charger", String, primary_key=True),
+    Column("session", String, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Index("bridge_plug_in_by_time", "at"),
+)
+
+proxy_message = Table(
+    "bridge_proxy_message",
+    metadata,
+    Column("charger", String, primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("version", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("message_id", String, nullable=False),
+    Column("tail", Text, nullable=False),
+    Column("mark", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("provisional", Integer),
+    Column("at", Instant, nullable=False),
+)
+
+proxy_transaction = Table(
+    "bridge_proxy_transaction",
+    metadata,
+    Column("charger", String, primary_key=True),
+    Column("provisional", Integer, primary_key=True),
+    Column("actual", Integer),
+    Column("at", Instant, nullable=False),
+)
+
+proxy_profile = Table(
+    "bridge_proxy_profile",
+    metadata,
+    Column("charger", String, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("version", String, nullable=False),
+    Column("tail", Text, nullable=False),
+    Column("held", Boolean, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+charger_kind = Table(
+    "bridge_charger_kind",
+    metadata,
+    Column("vendor", String, primary_key=True),
+    Column("model", String, primary_key=True),
+    Column("firmware", String, primary_key=True),
+    Column("protocol", String, primary_key=True),
+    Column("knobs", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+charger_notice = Table(
+    "bridge_charger_notice",
+    metadata,
+    Column("charger", String, primary_key=True),
+    Column("at", Instant, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("detail", Text, nullable=False),
+)
+
+self_test = Table(
+    "bridge_self_test",
+    metadata,
+    Column("test_id", String, primary_key=True),
+    Column("charger", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("passed", Boolean, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("signature", Text, nullable=False),
+    Index("bridge_self_test_by_charger", "charger", "at"),
 )

@@ -92,6 +92,10 @@ class UpkeepReads:
         latest: datetime | None = row.start
         return latest
 
+    async def late_half_hours(self) -> dict[datetime, datetime]:
+        """Return the half-hours that are to be made anew, each with when that was noted."""
+        return {row.start: row.noted for row in await self.rows(select(tables.late).order_by(tables.late.c.start))}
+
     async def oldest_reading(self) -> datetime | None:
         """Return when the oldest reading that is stored was taken, ``None`` for none."""
         [row] = await self.rows(select(func.min(tables.reading.c.at).label("at")))
@@ -109,6 +113,10 @@ async def write_upkeep(connection: AsyncConnection, changes: Changes) -> None:
     await upsert(connection, tables.outage, [plain(each) for each in changes.outages])
     await upsert(connection, tables.presence, [plain(each) for each in changes.presence])
     await upsert(connection, tables.half_hour, [plain(each) for each in changes.half_hours])
+    await upsert(connection, tables.late, [{"start": start, "noted": noted} for start, noted in changes.late])
+    for start, noted in changes.late_made:  # readings that came since then noted it again, and later
+        late = tables.late.c
+        await connection.execute(delete(tables.late).where(late.start == start, late.noted <= noted))
 
 
 async def forget_upkeep(connection: AsyncConnection, before: datetime) -> None:

@@ -1,4 +1,4 @@
-"""``python -m examples.demo [--once] [--folder DIR]``: run the demonstration and print what happens.
+"""``python -m examples.demo [--once] [--proxy] [--kill] [--folder DIR]``: run the demonstration and print what happens.
 
 Rule: exit code 0 only if every charger ended as it must; all programs are stopped whatever happens. Without ``--once``
 they keep running after the tables, to look around in, until Ctrl-C.
@@ -12,31 +12,42 @@ from pathlib import Path
 import aiohttp
 from rich.console import Console
 
-from examples.demo import outcome, story
+from examples.demo import acts, behind, outcome, story
 from examples.demo.fleet import FLEET
+from examples.demo.prepare import prepare
 from examples.demo.programs import Api, DemoFailed, Programs
-from examples.demo.site import prepare
+from examples.demo.stage import Stage
+from examples.demo.watch import watch
 from runtime.clock import SystemClock
 
 ACTS = {
-    "all": ((story.SIMPLE,), story.OVERLAP),
-    "simple": ((story.SIMPLE,),),
-    "capacity": ((story.CAPACITY,),),
-    "overlap": (story.OVERLAP,),
+    "all": ((acts.SIMPLE,), acts.OVERLAP),
+    "simple": ((acts.SIMPLE,),),
+    "capacity": ((acts.CAPACITY,),),
+    "overlap": (acts.OVERLAP,),
+    "short": ((acts.SHORT,),),
 }
 """What is shown: one scene after the other, the events of a scene overlap."""
 
 WIDTH = 120  # columns where the output is no terminal
 
 
-async def run(folder: Path, *, once: bool, scenes: tuple[tuple[story.Act, ...], ...], console: Console) -> int:
+async def run(
+    folder: Path,
+    *,
+    once: bool,
+    scenes: tuple[tuple[acts.Act, ...], ...],
+    console: Console,
+    proxy: bool = False,
+    kill: bool = False,
+) -> int:
     """Run the whole demonstration; returns the exit code."""
     clock = SystemClock()
     began = clock.now()
-    site = prepare(folder, FLEET, now=began)
+    site = prepare(folder, FLEET, now=began, proxy=proxy)
     programs = Programs(site)
     async with aiohttp.ClientSession() as http:
-        stage = story.Stage(
+        stage = Stage(
             site=site,
             programs=programs,
             vtn=Api(http, site, site.vtn_api),
@@ -48,7 +59,10 @@ async def run(folder: Path, *, once: bool, scenes: tuple[tuple[story.Act, ...], 
         stage.say(f"certificates and settings are in {folder}, logs in {folder / 'logs'}")
         try:
             await story.start(stage)
-            faults = await _scenes(stage, scenes)
+            faults = await _scenes(stage, scenes, kill=kill)
+            if site.csms is not None:
+                faults += await _told_the_csms(stage, http, site.csms)
+            stage.say("[green]every outcome is as expected[/green]" if not faults else f"[red]{faults} faults[/red]")
             if not once:
                 await _linger(stage)
         finally:
@@ -56,13 +70,13 @@ async def run(folder: Path, *, once: bool, scenes: tuple[tuple[story.Act, ...], 
     return 1 if faults else 0
 
 
-async def _scenes(stage: story.Stage, scenes: tuple[tuple[story.Act, ...], ...]) -> int:
+async def _scenes(stage: Stage, scenes: tuple[tuple[acts.Act, ...], ...], *, kill: bool) -> int:
     faults = 0
     for scene in scenes:
-        if story.SIMPLE not in scene:
+        if acts.SIMPLE not in scene and acts.SHORT not in scene:
             await story.wait_all_back(stage)
         published = [(act, await story.publish(stage, act)) for act in scene]
-        await story.watch(stage, published)
+        await watch(stage, published, kill=kill and scene is acts.OVERLAP)
         for act, event_id in published:
             lines = await outcome.collect(stage, act, event_id)
             stage.console.print(outcome.render(act, lines), highlight=False, soft_wrap=True)
@@ -77,12 +91,20 @@ async def _scenes(stage: story.Stage, scenes: tuple[tuple[story.Act, ...], ...])
         stage.say("the site and the aggregator's chargers kept their limits together, by meter, all the time")
     opts = await stage.vtn.get("/opts?limit=1000")
     stage.say(f"the VTN holds {len(opts['opts'])} opts and telemetry of {len(FLEET)} resources")
-    verdict = "[green]every outcome is as expected[/green]" if not faults else f"[red]{faults} faults[/red]"
-    stage.say(verdict)
     return faults
 
 
-async def _linger(stage: story.Stage) -> None:
+async def _told_the_csms(stage: Stage, http: aiohttp.ClientSession, csms: behind.Csms) -> int:
+    """Ask the CPO's CSMS what it has seen of all this."""
+    seen = await behind.summary(http, csms)
+    stage.say(behind.sentence(seen))
+    faults = behind.faults(seen, FLEET)
+    for fault in faults:
+        stage.console.print(f"[red]CSMS: {fault}[/red]")
+    return len(faults)
+
+
+async def _linger(stage: Stage) -> None:
     stage.say(f"still running; Ctrl-C ends it. VTN API {stage.site.vtn_api}, bridge API {stage.site.bridge_api}")
     stage.say(f"operator console: {stage.console_address}")
     stage.say(f"try: curl --cacert {stage.site.ca} -H 'Authorization: Bearer {stage.site.token}' \\")
@@ -99,12 +121,23 @@ def main() -> int:
     parser.add_argument(
         "--act", choices=sorted(ACTS), default="all", help="only one scene, or the capacity event alone"
     )
+    parser.add_argument(
+        "--proxy", action="store_true", help="the chargers belong to a CPO's own CSMS; the bridge stands in between"
+    )
+    parser.add_argument("--kill", action="store_true", help="kill -9 of the bridge in the middle of the overlap")
     parser.add_argument("--folder", type=Path, default=Path(".demo"), help="where certificates, data and logs go")
     arguments = parser.parse_args()
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH, force_terminal=False)
     try:
         return asyncio.run(
-            run(arguments.folder.resolve(), once=arguments.once, scenes=ACTS[arguments.act], console=console)
+            run(
+                arguments.folder.resolve(),
+                once=arguments.once,
+                scenes=ACTS[arguments.act],
+                console=console,
+                proxy=arguments.proxy,
+                kill=arguments.kill,
+            )
         )
     except DemoFailed as error:
         console.print(f"[red]{error}[/red]")

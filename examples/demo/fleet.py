@@ -1,4 +1,4 @@
-"""The 20 chargers of the demonstration, how each behaves, and the outcome that each must come to in every event.
+"""The 20 chargers and 2 CTA-2045 devices of the demonstration: how each behaves, and to which outcome each must come.
 
 Rule: what is expected follows from the behaviour alone; nothing here is read by the software under demonstration.
 """
@@ -14,7 +14,6 @@ class Expected:
 
     state: str
     opt: str  # the VTN's view of the resource
-    also: tuple[str, ...] = ()  # states as true, where it depends on who was limited last and on what was measured
     reason: str = ""  # oadrCreateOpt's optReason, '' where the VEN's oadrCreatedEvent is the last word
 
 
@@ -24,12 +23,12 @@ FAILED = Expected(state="failed", opt="optOut", reason="notParticipating")
 OPTED_OUT = Expected(state="opted_out", opt="optOut", reason="overrideStatus")
 UNRESPONSIVE = Expected(state="unresponsive", opt="optOut", reason="outageRunStatus")
 CONSTRAINED = Expected(state="constrained_by", opt="optIn")  # it complied, but somebody else limits it more
-# Its share of a dispatch may be as high, or be divided anew too often for its own limit to be seen by meter.
-SHARES = Expected(state="constrained_by", also=("verified", "applied"), opt="optIn")
 RECEIVED = Expected(state="received", opt="optIn")  # a price without a rule: stored, shown, and nothing moved
 
 SITE, SITE_A = "depot", 60  # a site whose connection lets its chargers have 60 A on each phase; they could draw 80 A
 AGGREGATOR, AGGREGATOR_KW = "aggregator", 10.5  # chargers whose flexibility is sold, and what they get together
+PROXIED = "short"  # a few chargers that obey, for a short event
+CPO_LIMITS_A = {"CP11": 6.0, "CP12": 24.0}  # with --proxy: limits of the CPO's own, below and above the events
 FEEDER = "feeder-7"  # chargers on a feeder that the network operator must relieve
 
 
@@ -40,18 +39,23 @@ class DemoCharger:
     identity: str
     version: str
     phases: int
-    max_a: int
+    max_a: float
     story: str
     behaviour: str = "obeys"
     script: dict[str, object] = field(default_factory=dict)
     lines: tuple[int, ...] = ()  # phases of the site; empty: the first ones
     groups: tuple[str, ...] = ()
     site: str | None = None
+    cta: str = ""  # a CTA-2045 device on a pseudo terminal instead of a charger that dials in: its type
+    pressed_in: str = ""  # the act in which its customer presses "override", to be released before the next
+    quality: str = ""  # the data quality that its telemetry must have at the VTN
     expected: Mapping[str, Expected] = field(default_factory=dict)  # by act; left out: verified
 
     @property
     def resource_id(self) -> str:
         """The resourceID that the VEN reports upstream."""
+        if self.cta == "water-heater":
+            return f"heater-{self.identity[2:]}"
         return f"evse-{self.identity[2:].lower()}"
 
     def outcome(self, act: str) -> Expected:
@@ -71,12 +75,12 @@ FLEET: tuple[DemoCharger, ...] = (
     _obeys(5, "1.6", 3, 32, "on the feeder", groups=(FEEDER,), expected={"curtailment": CONSTRAINED}),
     _obeys(6, "1.6", 1, 32, "on the feeder", groups=(FEEDER,), expected={"curtailment": CONSTRAINED}),
     _obeys(7, "1.6", 3, 16, "on the feeder", groups=(FEEDER,), expected={"curtailment": CONSTRAINED}),
-    _obeys(8, "2.0.1", 3, 32, "sold", groups=(AGGREGATOR,), expected={"curtailment": SHARES}),
-    _obeys(9, "2.0.1", 1, 32, "sold", groups=(AGGREGATOR,), expected={"curtailment": SHARES}),
-    _obeys(10, "2.0.1", 3, 16, "sold", groups=(AGGREGATOR,)),
-    _obeys(11, "2.0.1", 1, 16),
-    _obeys(12, "2.0.1", 3, 32),
-    _obeys(13, "2.0.1", 1, 32),
+    _obeys(8, "2.0.1", 3, 32, "sold", groups=(AGGREGATOR,), expected={"curtailment": CONSTRAINED}),
+    _obeys(9, "2.0.1", 1, 32, "sold", groups=(AGGREGATOR,), expected={"curtailment": CONSTRAINED}),
+    _obeys(10, "2.0.1", 3, 32, "sold", groups=(AGGREGATOR,), expected={"curtailment": CONSTRAINED}),
+    _obeys(11, "2.0.1", 1, 16, groups=(PROXIED,)),
+    _obeys(12, "2.0.1", 3, 32, groups=(PROXIED,)),
+    _obeys(13, "2.0.1", 1, 32, groups=(PROXIED,)),
     DemoCharger(
         identity="CP14",
         version="2.0.1",
@@ -141,5 +145,27 @@ FLEET: tuple[DemoCharger, ...] = (
         max_a=32,
         story="plugs in during the event",
         script={"plug_in_after_s": 28},
+    ),
+    DemoCharger(
+        identity="EV21",
+        version="CTA",
+        phases=1,
+        max_a=32,
+        story="on a serial line; its customer presses override, and takes it back",
+        cta="evse",
+        pressed_in="simple",
+        quality="Quality Good - Non Specific",  # measured
+        expected={"simple": OPTED_OUT},
+    ),
+    DemoCharger(
+        identity="WH22",
+        version="CTA",
+        phases=1,
+        max_a=18.75,
+        story="a water heater on a serial line",
+        cta="water-heater",
+        groups=(FEEDER,),
+        quality="Quality Uncertain - Non Specific",  # it knows its rating and whether it heats: an estimate
+        expected={"curtailment": CONSTRAINED},
     ),
 )

@@ -1,4 +1,4 @@
-"""The three programs as child processes with a log file each, and their APIs as a person with curl would use them.
+"""The programs as child processes with a log file each, and their APIs as a person with curl would use them.
 
 Rule: a program is ended by its pid; none is left behind, however the demonstration ends.
 """
@@ -13,7 +13,9 @@ from typing import Any
 
 import aiohttp
 
-from examples.demo.site import Site
+from examples.demo.devices import argv
+from examples.demo.fleet import FLEET
+from examples.demo.site import METER_S, Site
 
 STOP_S = 10.0  # time to end in good order before a program is killed
 
@@ -44,6 +46,11 @@ class Program:
             tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
             raise DemoFailed(f"{self.name} ended with {self._process.returncode}; the end of {self.log}:\n{tail}")
 
+    def press(self) -> None:
+        """Press the override button of a simulated device."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(signal.SIGUSR1)
+
     def kill(self) -> None:
         """kill -9, as a power cut would."""
         if self._process is not None and self._process.returncode is None:
@@ -72,16 +79,23 @@ class Programs:
         logs.mkdir(exist_ok=True)
         self.vtn = Program("vtn", ("vtn", "serve", "--config", str(site.vtn_config)), logs / "vtn.log")
         self.bridge = Program("bridge", ("bridge", "serve", "--config", str(site.bridge_config)), logs / "bridge.log")
+        behind = () if site.csms is None else ("examples.demo.csms", *site.csms.arguments(METER_S))
+        self.csms = (Program("csms", behind, logs / "csms.log"),) if behind else ()  # with --proxy
         self.fleet = Program("fleet", ("bridge", "simulate", "--fleet", str(site.fleet_config)), logs / "fleet.log")
+        self.devices = {
+            each.identity: Program(each.identity, argv(site.folder, each), logs / f"{each.identity}.log")
+            for each in FLEET
+            if each.cta
+        }
 
     def check(self) -> None:
         """Raise ``DemoFailed`` if one of them has ended by itself."""
-        for program in (self.vtn, self.bridge, self.fleet):
+        for program in (*self.csms, self.vtn, self.bridge, self.fleet, *self.devices.values()):
             program.check()
 
     async def stop(self) -> None:
         """End all, the chargers first."""
-        for program in (self.fleet, self.bridge, self.vtn):
+        for program in (self.fleet, *self.devices.values(), self.bridge, self.vtn, *self.csms):
             await program.stop()
 
 

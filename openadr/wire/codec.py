@@ -150,12 +150,16 @@ class PayloadFrame:
 
     def around(self, request_id: str, target: bytes) -> bytes:
         """Return the whole if all the events have this target, as ``encode_target`` writes it."""
-        return b"%b%b%b" % (self.before, REQUEST_ID.text(request_id).encode(), target.join(self.between))
+        return b"%b%b%b" % (self.before, self.request(request_id), target.join(self.between))
 
     def around_each(self, request_id: str, targets: Sequence[bytes]) -> bytes:
         """Return the whole if each event has its own target."""
         parts = [part for pair in zip(self.between, [*targets, b""], strict=True) for part in pair]
-        return b"".join((self.before, REQUEST_ID.text(request_id).encode(), *parts))
+        return b"".join((self.before, self.request(request_id), *parts))
+
+    def request(self, request_id: str) -> bytes:
+        """Return what stands between ``before`` and ``between``."""
+        return REQUEST_ID.text(request_id).encode()
 
 
 def encode_target(ven_id: str, resource_ids: tuple[str, ...]) -> bytes:

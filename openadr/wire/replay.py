@@ -7,12 +7,14 @@ acts on the message, and may forget a nonce only after ``forget_after``.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from openadr.errors import Replayed
 from openadr.identity import fingerprint
 from openadr.wire.signature import Authentic
 
 WINDOW = timedelta(seconds=60)  # default: far above a poll's way and a kept clock's error; openleadr's own is 5 s
+_SIGNERS = 4096  # whose fingerprints are remembered
 _KEPT_WINDOWS = 2  # one would do on a clock that never steps; the second bears a step back by a whole window
 
 
@@ -23,6 +25,9 @@ class UsedNonce:
     fingerprint: str  # of the certificate that signed, so that two peers may draw the same nonce
     nonce: str
     forget_after: datetime
+
+
+_fingerprint = lru_cache(maxsize=_SIGNERS)(fingerprint)
 
 
 def fresh(timestamp: datetime, now: datetime, window: timedelta) -> bool:
@@ -39,7 +44,7 @@ def admit(signed: Authentic, now: datetime, window: timedelta = WINDOW) -> UsedN
             f" the limit is {window.total_seconds():g} s (R514)"
         )
     return UsedNonce(
-        fingerprint=fingerprint(signed.certificate_der),
+        fingerprint=_fingerprint(signed.certificate_der),
         nonce=signed.nonce,
         forget_after=signed.timestamp + _KEPT_WINDOWS * window,
     )

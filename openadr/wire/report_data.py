@@ -1,7 +1,7 @@
 """oadrReport on the wire: METADATA descriptions and data intervals with numbers or resource states.
 
-Rule: the order of intervals and payloads is kept; which combination of times is allowed (R342) is for the service. This
-is the hot path of the gateway (thousands of intervals a message), so intervals are read child by child in one pass.
+Rule: the order of intervals and payloads is kept; which combination of times is allowed (R342) is for the service.
+Thousands of plain intervals are read by ``report_columns``; whatever is not plain, and whatever is refused, here.
 """
 
 from lxml import etree
@@ -32,6 +32,7 @@ from openadr.wire.common import (
     write_maybe_target,
 )
 from openadr.wire.greenbutton import GB_DESCRIPTION, GB_PAYLOAD, read_feed, read_maybe_feed, write_feed
+from openadr.wire.report_columns import read_plain
 from openadr.wire.units import read_item_base, write_item_base
 from openadr.wire.xml import (
     DTSTART,
@@ -80,7 +81,7 @@ def read_report(reader: Reader) -> Report:
     return Report(
         dtstart=reader.maybe_dtstart(),
         duration=reader.maybe_duration(DURATION),
-        intervals=() if intervals is None else tuple(map(_read_interval, intervals.element)),
+        intervals=() if intervals is None else read_plain(intervals.element) or read_intervals(intervals.element),
         descriptions=tuple(map(_read_description, reader.each(_DESCRIPTION))),
         report_request_id=reader.text(REPORT_REQUEST_ID),
         report_specifier_id=reader.text(REPORT_SPECIFIER_ID),
@@ -137,6 +138,11 @@ def _write_interval(interval: ReportInterval) -> str:
         *map(_write_payload, interval.payloads),
         *(write_feed(GB_PAYLOAD, feed) for feed in interval.feeds),
     )
+
+
+def read_intervals(element: etree._Element) -> tuple[ReportInterval, ...]:
+    """Read strm:intervals one by one, of whatever kind they are."""
+    return tuple(map(_read_interval, element))
 
 
 def _read_interval(element: etree._Element) -> ReportInterval:

@@ -9,9 +9,10 @@ ID in two, and where there is none, ``#WithComments`` is the same form.
 No clock, no random numbers, no store: ``openadr.wire.replay`` says whether the time of sending is fresh.
 """
 
-import base64
 import hashlib
 import re
+from base64 import b64encode
+from binascii import a2b_base64
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -47,7 +48,8 @@ RSA_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 ECDSA_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256"
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
-_Method = tuple[type[PublicKey], type[hashes.HashAlgorithm]]
+_Kind = type[rsa.RSAPublicKey] | type[ec.EllipticCurvePublicKey]
+_Method = tuple[_Kind, type[hashes.HashAlgorithm]]
 Trusted = bytes | Callable[[bytes], bool]
 
 _C14N_FORMS = frozenset({C14N, f"{C14N}#WithComments"})
@@ -66,8 +68,8 @@ _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _PAYLOAD = f"{{{NAMESPACES['oadr']}}}oadrPayload"
 _OADR_ID = f"{{{NAMESPACES['oadr']}}}Id"
 _SIGNATURE, _OBJECT = f"{{{DS}}}Signature", f"{{{DS}}}Object"
-_CERTIFICATES = "/".join(f"{{{DS}}}{name}" for name in ("KeyInfo", "X509Data", "X509Certificate"))
-_REPLAY_PROTECT = f"{{{DS}}}SignatureProperties/{{{DS}}}SignatureProperty/{{{DSP}}}ReplayProtect"
+_CERTIFICATES = tuple(f"{{{DS}}}{name}" for name in ("KeyInfo", "X509Data", "X509Certificate"))
+_REPLAY_PROTECT = (f"{{{DS}}}SignatureProperties", f"{{{DS}}}SignatureProperty", f"{{{DSP}}}ReplayProtect")
 _REPLAY_CHILDREN = [f"{{{DSP}}}timestamp", f"{{{DSP}}}nonce"]
 _SAME_IDS = etree.XPath(
     "count(//@*[(local-name()='Id' or local-name()='ID' or local-name()='id') and (. = $first or . = $second)])"
@@ -94,8 +96,12 @@ class Verified(Authentic):
 
 
 def may_be_signed(data: bytes) -> bool:
-    """False if there is certainly no signature in a message: names of elements have no second spelling in UTF-8."""
-    return b"Signature" in data
+    """False if there is certainly no signature in a message.
+
+    Names of elements have no second spelling in UTF-8, and that of their namespace has a ``#``, as any other spelling
+    of it would; to look for one byte costs a tenth.
+    """
+    return b"#" in data and b"Signature" in data
 
 
 def verify(data: bytes, *, trusted: Trusted, max_bytes: int = MAX_BYTES, sha1: bool = False) -> Verified:
@@ -119,7 +125,7 @@ def authenticate(data: bytes, *, trusted: Trusted, max_bytes: int = MAX_BYTES, s
     ``WireError`` of bytes that are no message. The caller has yet to ask ``openadr.wire.replay`` and to ``read``.
     """
     root = parse(data, max_bytes=max_bytes, keep=True)
-    if root.tag != _PAYLOAD or root.find(_SIGNATURE) is None:
+    if root.tag != _PAYLOAD or not _below(root, _SIGNATURE):
         raise SignatureMissing("the message has no XML signature (R514)")
     if next(root.iter(etree.Comment, etree.ProcessingInstruction), None) is not None:
         raise SignatureInvalid("a signed message must not hold comments or processing instructions")
@@ -133,9 +139,17 @@ def authenticate(data: bytes, *, trusted: Trusted, max_bytes: int = MAX_BYTES, s
     return Authentic(certificate_der=certificate_der, timestamp=timestamp, nonce=nonce, payload=signed_object[0])
 
 
+def _below(element: etree._Element, *tags: str) -> list[etree._Element]:
+    """Return the elements at the end of a path of tags, as ``findall`` does, at a third of its cost."""
+    found = [element]
+    for tag in tags:
+        found = [child for each in found for child in each.iterchildren(tag)]
+    return found
+
+
 def _only_object(signature: etree._Element) -> etree._Element:
     """Return the ds:Object, of which there has to be one: a second would be unsigned."""
-    objects = signature.findall(_OBJECT)
+    objects = _below(signature, _OBJECT)
     if len(objects) != 1:
         raise SignatureInvalid("the signature needs exactly one ds:Object, the one with ReplayProtect (R514)")
     return objects[0]
@@ -143,13 +157,15 @@ def _only_object(signature: etree._Element) -> etree._Element:
 
 def _certificate(signature: etree._Element, trusted: Trusted) -> bytes:
     """Return the trusted certificate the signature was made with; nothing of an untrusted one is looked into."""
-    found = signature.findall(_CERTIFICATES)
+    found = _below(signature, *_CERTIFICATES)
     if not found:
         if isinstance(trusted, bytes):
             return trusted
         raise SignatureInvalid("KeyInfo holds no X509Certificate")
     if len(found) > _MAX_CERTIFICATES or any(len(element.text or "") > _MAX_CERTIFICATE for element in found):
         raise SignatureInvalid("KeyInfo holds too many or too large certificates")
+    if isinstance(trusted, bytes) and _packed(found[0]) == _written(trusted):
+        return trusted  # as it usually is: the first one, and written as everyone writes it
     known = trusted.__eq__ if isinstance(trusted, bytes) else trusted
     for der in map(_base64, found):
         if known(der):
@@ -157,12 +173,17 @@ def _certificate(signature: etree._Element, trusted: Trusted) -> bytes:
     raise SignatureInvalid("the certificate in KeyInfo is not the one registered for this party")
 
 
+@lru_cache(maxsize=_KEYS_KEPT)
+def _written(certificate_der: bytes) -> bytes:
+    return b64encode(certificate_der)
+
+
 def _check_value(info: etree._Element, value: bytes, certificate_der: bytes, methods: dict[str, _Method]) -> None:
     """Verify the value over SignedInfo. The key type is the certificate's, and the method has to be of that type."""
     _algorithm(info[0], _C14N_FORMS)
     key_type, hash_type = methods[_algorithm(info[1], methods)]
-    key = _public_key(certificate_der)
-    if not isinstance(key, key_type):
+    key, kind = _public_key(certificate_der)
+    if kind is not key_type:
         raise SignatureInvalid("the SignatureMethod does not fit the key of the certificate")
     data = _canonical(info)
     try:
@@ -187,10 +208,11 @@ def width(bits: int) -> int:
 
 
 @lru_cache(maxsize=_KEYS_KEPT)
-def _public_key(certificate_der: bytes) -> PublicKey:
+def _public_key(certificate_der: bytes) -> tuple[PublicKey, _Kind]:
     """Return the key of a trusted certificate. Raises ``SignatureInvalid`` if it is no key for signing here."""
     try:
-        return usable_key(x509.load_der_x509_certificate(certificate_der).public_key())
+        key = usable_key(x509.load_der_x509_certificate(certificate_der).public_key())
+        return key, rsa.RSAPublicKey if isinstance(key, rsa.RSAPublicKey) else ec.EllipticCurvePublicKey
     except (ValueError, UnsupportedAlgorithm) as error:
         raise SignatureInvalid(f"the certificate cannot be used to sign: {str(error)[:_SHOWN]}") from error
 
@@ -248,16 +270,20 @@ def _algorithm(element: etree._Element, allowed: Collection[str]) -> str:
     return uri
 
 
+def _packed(element: etree._Element) -> bytes:
+    return (element.text or "").encode().translate(None, _BLANKS)
+
+
 def _base64(element: etree._Element) -> bytes:
     try:
-        return base64.b64decode((element.text or "").encode().translate(None, _BLANKS), validate=True)
+        return a2b_base64(_packed(element), strict_mode=True)
     except ValueError as error:
         raise SignatureInvalid(f"{etree.QName(element).localname} is not base64") from error
 
 
 def _read_replay_protect(properties: etree._Element) -> tuple[datetime, str]:
     """Return time of sending and nonce. The 2.0b schema does not know ReplayProtect, so all of it is checked here."""
-    found = properties.findall(_REPLAY_PROTECT)
+    found = _below(properties, *_REPLAY_PROTECT)
     if len(found) != 1 or [child.tag for child in found[0]] != _REPLAY_CHILDREN:
         raise SignatureInvalid("the signature needs one dsp:ReplayProtect with timestamp and nonce (R514)")
     timestamp, nonce = found[0]

@@ -29,7 +29,7 @@ from bridge.schedule import Horizon, limit_at
 from bridge.store import MIGRATIONS, VERSION_TABLE, BridgeStore
 from bridge.supervision import Rhythm, Supervision
 from bridge.supervisor import Supervisor
-from bridge.target import ChargerStatus, CommandOutcome, CommandResult, LimitSchedule, MeterReading
+from bridge.target import ChargerStatus, CommandOutcome, CommandResult, ForeignLimit, LimitSchedule, MeterReading
 from bridge.verify import VerifyPolicy
 from openadr.errors import NotRegistered
 from openadr.model import (
@@ -165,7 +165,13 @@ class SimCharger:
     refuses_sets: int = 0  # so many new limits
     drops: int = 0  # commands that will get no answer
     broken: bool = False
+    silent: bool = False  # connected; nothing that it is asked is answered, and it meters nothing
+    own_delay_s: int | None = None  # what its settings say that it delays by itself
+    foreign: tuple[ForeignLimit, ...] = ()  # limits of other systems that it tells of
     answers: asyncio.Event | None = None  # set: answers wait for it
+    battery_wh: float | None = None  # of a car that tells its state of charge
+    soc: float = 0.5
+    session_name: str = "tx-1"
     schedules: dict[int, LimitSchedule] = field(default_factory=dict)
     sent: list[str] = field(default_factory=list)
 
@@ -193,8 +199,8 @@ class Park:
             outcome, detail = CommandOutcome.OFFLINE, "not connected"
         elif charger.broken:
             raise RuntimeError("a fault on our side")
-        elif charger.drops:
-            charger.drops -= 1
+        elif charger.drops or charger.silent:
+            charger.drops = max(0, charger.drops - 1)
             outcome, detail = CommandOutcome.TIMEOUT, "no answer in 30 s"
         elif charger.refuses:
             outcome, detail = CommandOutcome.REJECTED, "Rejected"
@@ -251,6 +257,9 @@ class Park:
             protocol="memory",
             transaction=charger.session,
             connected_since=self.clock.now() if charger.connected else None,
+            unresponsive=charger.silent,
+            foreign=charger.foreign,
+            own_delay_s=charger.own_delay_s,
         )
 
     def chargers(self) -> tuple[ChargerStatus, ...]:
@@ -263,7 +272,9 @@ class Park:
             amperes = charger.draw_a(now)
             watts = amperes * charger.phases * 230.0
             self.energy_wh[charger.identity] += watts * seconds / 3600
-            if charger.connected:
+            if charger.battery_wh is not None:
+                charger.soc = min(1.0, charger.soc + watts * seconds / 3600 / charger.battery_wh)
+            if charger.connected and not charger.silent:
                 fleet.reading(
                     MeterReading(
                         charger=charger.identity,
@@ -271,6 +282,8 @@ class Park:
                         power_w=watts,
                         current_a=(amperes,) * charger.phases,
                         energy_wh=self.energy_wh[charger.identity],
+                        soc=None if charger.battery_wh is None else charger.soc,
+                        session=charger.session_name if charger.session else "",
                     )
                 )
 
@@ -410,6 +423,10 @@ class World:
 
     def _lost_after_s(self) -> float:
         return lost_after_s(self.programmes.by_context.values())
+
+    def draw_from(self, draws: Iterable[float]) -> None:
+        """Go on with other random numbers."""
+        self._draws = iter(draws)
 
     async def start(self) -> None:
         await self.supervisor.load()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.asks import Reference
+from bridge.asks import Content, Reference
 from bridge.assess import Assessor
 from bridge.plan import Draw, KnownEvent, plan, start_window_s
 from bridge.program import Programmes
@@ -72,6 +72,26 @@ def test_map_01_golden_vectors_of_values(vector: dict[str, Any]) -> None:
     if cap.group_kw is not None:
         found["group_kw"] = cap.group_kw
     assert found == expect
+
+
+@pytest.mark.parametrize("vector", by_id("contents"))
+def test_tel_10_golden_vectors_of_contents(vector: dict[str, Any]) -> None:
+    programmes = load((vector["programme"],))
+    [context] = [each.market_context for each in programmes.by_context.values()]
+    length, kind = vector["hours"] * 3600, SignalType(vector["signalType"])
+    one = signal("CHARGE_STATE", kind, (length, vector["value"]), unit=UNITS[vector["unit"]])
+    given, on, key = event(one, context=context), resource(1, **vector["resource"]), ("event-1", "evse-1")
+    held = Content(content_wh=vector["contentKWh"] * 1000, full_wh=vector["fullKWh"] * 1000, at=T0)
+    taken = {key: Reference(event_id="event-1", resource_id="evse-1", at=T0, power_w=0.0, window_s=300, content=held)}
+    draws = {key: Draw(event_id="event-1", resource_id="evse-1", start_u=0.0, release_u=0.0)}
+    known = frozenset({"evse-1"})
+    check_signal(given.signals[0])
+    answer = Assessor(programmes, (on,), lambda: VEN_ID, lambda: known)(given, T0)
+    assert (answer.response_code, answer.opt_type) == (200, OptType.OPT_IN)
+    [found] = plan([KnownEvent(event=given)], programmes, [on], draws, VEN_ID, taken, known)
+    steps = [[(cap.start - T0).total_seconds(), cap.limit_a] for cap in found.caps]
+    assert steps == vector["expect"]
+    assert found.caps[-1].end == found.timing.end
 
 
 @pytest.mark.parametrize("vector", by_id("times"))

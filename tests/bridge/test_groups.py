@@ -53,6 +53,16 @@ def limits(world: World) -> list[float | None]:
     return [world.supervisor.effective(name, now).limit_a for name in world.supervisor.resources]
 
 
+async def test_rnd_09_a_site_s_limit_does_not_wait_though_its_chargers_come_in_a_crowd(bridge_db: AsyncEngine) -> None:
+    calm = replace(QUICK.calm, rejoin_s=600.0)
+    chargers = [SimCharger(f"CP{i + 1}", session=True) for i in range(12)]
+    resources = [resource(i + 1, site="depot", groups=()) for i in range(12)]
+    world = World(bridge_db, chargers, resources=resources, settings=replace(QUICK, groups=(SITE,), calm=calm))
+    await world.start()
+    await world.step(5)
+    assert drawn(world) <= 40.0
+
+
 async def test_arb_16_a_site_s_limit_holds_at_every_moment_while_cars_come_and_go(bridge_db: AsyncEngine) -> None:
     world = site(bridge_db)
     await world.start()

@@ -73,6 +73,7 @@ HELD = LimitSchedule(
     source="event-1",
     reason="r",
 )
+
 ROW = Installed(
     charger="CP1",
     schedule=HELD,

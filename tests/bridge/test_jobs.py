@@ -19,7 +19,7 @@ async def test_tel_07_the_jobs_roll_up_and_forget_by_the_time_they_are_given(bri
     await world.supervisor.flush()
     todo = jobs(
         world.store,
-        RollUp(world.store, ["CP1"], world.supervisor.fleet.take_late),
+        RollUp(world.store, ["CP1"]),
         Keeping(readings_s=3600, half_hours_s=5400),
     )
     assert [(job.name, job.every_s) for job in todo] == [("half-hours", 60), ("prune", 3600)]

@@ -52,8 +52,6 @@ def chargers() -> list[SimCharger]:
 
 
 def world(engine: AsyncEngine, seed: int) -> World:
-    random_draw = random.Random(seed)
-    draws = iter([random_draw.random() for _ in range(400)])
     fleet = chargers()
     resources = [
         resource(
@@ -65,7 +63,13 @@ def world(engine: AsyncEngine, seed: int) -> World:
         )
         for i, each in enumerate(fleet)
     ]
-    return World(engine, fleet, resources=resources, settings=replace(QUICK, groups=(SITE,)), draws=draws)
+    return World(engine, fleet, resources=resources, settings=replace(QUICK, groups=(SITE,)), draws=numbers(seed))
+
+
+def numbers(seed: int, used: int = 0) -> list[float]:
+    """Return the random numbers of a seed from a place on."""
+    chance = random.Random(seed)
+    return [chance.random() for _ in range(400)][used:]
 
 
 @dataclass
@@ -122,6 +126,8 @@ async def live(engine: AsyncEngine, seed: int, deaths: frozenset[int], within: i
         if step in deaths:
             if within:
                 await half_a_round(w, within)
+                stored = len(await w.store.draws())
+                w.draw_from(numbers(seed, 2 * stored))  # what was drawn and not stored is drawn again
             await w.restart()
         w.clock.advance(EVERY_S)
         w.park.meter(w.supervisor.fleet, EVERY_S)

@@ -17,11 +17,14 @@ from bridge.metrics import BridgeMetrics
 from bridge.ocpp.central import CentralSystem
 from bridge.ocpp.settings import ChargerConfig
 from bridge.resources import Resource
+from bridge.simulators.charge_point import SimulatedChargePoint
+from bridge.simulators.ev import Ev
 from bridge.store import BridgeStore
 from bridge.supervisor import Supervisor
+from openadr.model import SignalType
 from runtime.clock import FakeClock
 from tests.bridge.ocpp import harness
-from tests.bridge.parts import PROGRAMMES, QUICK, VEN_ID, Upstream, event, simple
+from tests.bridge.parts import AGGREGATOR, PROGRAMMES, QUICK, VEN_ID, Upstream, dispatch, event, signal, simple
 
 STEP_S = 5.0
 
@@ -29,17 +32,20 @@ STEP_S = 5.0
 class Site:
     """A bridge with a real central system and simulated chargers that dial in."""
 
-    def __init__(self, engine: AsyncEngine, identities: tuple[str, ...]) -> None:
+    def __init__(self, engine: AsyncEngine, identities: tuple[str, ...], ocpp: dict[str, Any]) -> None:
         self.clock, self.upstream, self.registry = FakeClock(harness.START), Upstream(engine), CollectorRegistry()
-        self.resources = [Resource(resource_id=f"evse-{name}", charger=name, max_a=32.0) for name in identities]
+        self.resources = [
+            Resource(resource_id=f"evse-{name}", charger=name, max_a=32.0, battery_wh=60_000.0) for name in identities
+        ]
         self.fleet = Fleet(identities, self.clock)
         self.central = CentralSystem(
-            settings=harness.make_settings(),
-            chargers=[ChargerConfig(identity=name) for name in identities],
+            settings=harness.make_settings(**ocpp),
+            chargers=[ChargerConfig(identity=name, soc=True) for name in identities],
             events=self.fleet,
             clock=self.clock,
             registry=self.registry,
         )
+        self.points: dict[str, SimulatedChargePoint] = {}
         self.supervisor = Supervisor(
             resources=self.resources,
             programmes=PROGRAMMES,
@@ -72,16 +78,19 @@ class Site:
 
 
 @asynccontextmanager
-async def site(engine: AsyncEngine, **chargers: dict[str, Any]) -> AsyncIterator[Site]:
+async def site(
+    engine: AsyncEngine, ocpp_settings: dict[str, Any] | None = None, /, **chargers: dict[str, Any]
+) -> AsyncIterator[Site]:
     ocpp.messages.ASYNC_VALIDATION = False
-    found = Site(engine, tuple(chargers))
+    found = Site(engine, tuple(chargers), ocpp_settings or {})
     await found.central.start()
     await found.supervisor.load()
     async with aiohttp.ClientSession() as http:
         bench = harness.Bench(
             central=found.central, fleet=harness.Fleet(), clock=found.clock, registry=found.registry, http=http
         )
-        tasks = [asyncio.create_task(harness.simulated(bench, name, **how).run()) for name, how in chargers.items()]
+        found.points = {name: harness.simulated(bench, name, **how) for name, how in chargers.items()}
+        tasks = [asyncio.create_task(point.run()) for point in found.points.values()]
         try:
             yield found
         finally:
@@ -121,3 +130,50 @@ async def test_refusing_and_ignoring_chargers_are_found_out_over_real_sockets(br
         await found.until(lambda: {found.state(name) for name in chargers} == {"failed"})
         assert {opt.reason for opt in found.upstream.opts} == {"notParticipating"}
         assert {name for opt in found.upstream.opts for name in opt.resource_ids} == {"evse-CP1", "evse-CP2"}
+
+
+@pytest.mark.parametrize(("by_use", "kilowatts"), [(False, 1.38), (True, 4.14)])
+async def test_map_08_a_1_phase_car_on_a_4_2_kw_limit_in_watts_is_judged_by_its_power(
+    bridge_db: AsyncEngine, by_use: bool, kilowatts: float
+) -> None:
+    """OCPP has a station divide W by the phases wired, so the car gets 6 A; some give all to the phase in use."""
+    one_phase = Ev(phases=1, max_a=32.0, ramp_a_s=16.0)
+    how = {"units": frozenset({"W"}), "ev": one_phase, "divides_by_use": by_use}
+    async with site(bridge_db, CP1=how) as found:
+        await found.until(lambda: found.fleet.get("CP1").session)
+        start = found.clock.now().replace(microsecond=0)
+        setpoint = dispatch(SignalType.SETPOINT, (900, 4.2))
+        found.upstream.send(event(setpoint, start=start, context=AGGREGATOR))
+        found.supervisor.events_changed()
+        await found.until(lambda: found.state("CP1") == "verified")
+        outcome = found.supervisor.ledger.outcomes["event-1", "evse-CP1"]
+        reading = found.fleet.get("CP1").reading
+        assert reading is not None
+        assert reading.power_w == pytest.approx(kilowatts * 1000, rel=0.02)
+        assert outcome.reason.endswith("limit 4.14 kW in all")
+        assert found.upstream.opts == []
+
+
+@pytest.mark.parametrize("version", ["1.6", "2.0.1"])
+async def test_tel_10_a_charge_state_over_real_sockets_is_a_limit_that_is_kept(
+    bridge_db: AsyncEngine, version: str
+) -> None:
+    """The station tells what its car holds; what is missing to 70 % in an hour is the mean power."""
+    car = Ev(battery_kwh=60.0, soc=0.5, ramp_a_s=16.0)
+    async with site(bridge_db, CP1={"version": version, "ev": car}) as found:
+        await found.until(lambda: bool(found.supervisor.contents()), steps=600)
+        start = found.clock.now().replace(microsecond=0)
+        given = event(signal("CHARGE_STATE", SignalType.MULTIPLIER, (3600, 0.7)), start=start, context=AGGREGATOR)
+        found.upstream.send(given)
+        found.upstream.stored["event-1"] = replace(found.upstream.stored["event-1"], received_at=start)
+        found.supervisor.events_changed()
+        await found.until(lambda: found.state("CP1") == "verified", steps=600)
+        taken = (await found.supervisor._store.references(["event-1"]))["event-1", "evse-CP1"].content
+        assert taken is not None
+        assert taken.full_wh == 60_000.0
+        assert taken.content_wh == pytest.approx(30_000.0, abs=12_000.0)
+        limit = found.supervisor.effective("evse-CP1", found.clock.now()).limit_a
+        assert limit == pytest.approx((42_000.0 - taken.content_wh) / 690.0, abs=0.2)
+        reading = found.fleet.get("CP1").reading
+        assert reading is not None
+        assert (reading.power_w or 0.0) <= (limit or 0.0) * 690.0 + 10.0

@@ -1,12 +1,15 @@
 """The bridge's settings file: what it says, and how a mistake is told."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from bridge.allocate import Strategy
+from bridge.location import Level, Location
 from bridge.resources import Kind, Scenario
 from bridge.settings import ENV_PREFIX, BridgeSettings, charger_configs, read_settings, resources, sampling, supervision
+from bridge.watch import Thresholds
 from runtime.settings import SettingsError, load
 
 GOOD = """
@@ -162,3 +165,19 @@ def test_arb_16_a_mistake_in_sites_and_groups_is_told_by_its_key(
 def test_map_09_a_limit_a_charger_cannot_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="MAP-09"):
         read(tmp_path, GROUPED.replace('type = "water_heater"', "").replace("limit_a = 16", "limit_a = 3"))
+
+
+def test_tel_11_tel_16_tel_17_where_a_charger_is_and_what_is_told_of_it(tmp_path: Path) -> None:
+    text = GOOD + (
+        'location = { premises = "1 High Street", primary = "Elm" }\nmeter_class = "MID B"\n'
+        "provider_since = 2026-03-01T00:00:00Z\n"
+        '[telemetry]\ndsr = true\n[telemetry.locations]\n"" = ["primary"]\n'
+        '[alerts]\nwebhook = "https://ops.example/hook"\ntoken = "secret"\n[energy]\nrates = "rates.csv"\n'
+    )
+    made = read(tmp_path, text)
+    charger = resources(made)[1]
+    assert charger.location == Location(premises="1 High Street", primary="Elm")
+    assert (charger.meter_class, charger.provider_since) == ("MID B", datetime(2026, 3, 1, tzinfo=UTC))
+    assert (sampling(made).dsr, sampling(made).locations) == (True, {"": (Level.PRIMARY,)})
+    assert made.energy.rates == tmp_path / "rates.csv"
+    assert made.alerts.thresholds == Thresholds()

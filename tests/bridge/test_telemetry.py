@@ -1,18 +1,29 @@
 """Reports offered and the data in them: real readings with their times, bad quality where there are none."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.asks import Content
 from bridge.fleet import Fleet
-from bridge.points import FLEXIBILITY, HISTORY, STATUS, USAGE, Sampling
+from bridge.location import Level, Location
+from bridge.points import CURTAILABLE, DSR, FLEXIBILITY, HISTORY, STATUS, USAGE, Sampling
 from bridge.rollup import RollUp
 from bridge.series import ESTIMATED, GOOD, NO_VALUE, NOT_CONNECTED, PARTIAL, STALE
+from bridge.store import Changes
 from bridge.target import MeterReading
 from bridge.telemetry import Telemetry
 from openadr.messages import RegisterReport, UpdateReport
-from openadr.model import Report, ReportInterval, ReportRequest, ReportSpecifier, ResourceStatus, SpecifierPayload
+from openadr.model import (
+    EiTarget,
+    Report,
+    ReportInterval,
+    ReportRequest,
+    ReportSpecifier,
+    ResourceStatus,
+    SpecifierPayload,
+)
 from openadr.times import Duration
 from openadr.wire import decode, encode
 from tests.bridge.parts import SimCharger, World, at, event, resource, simple
@@ -52,7 +63,7 @@ def values(intervals: tuple[ReportInterval, ...]) -> list[tuple[str, float, floa
 
 async def test_tel_01_usage_and_status_are_offered_for_every_resource(bridge_db: AsyncEngine) -> None:
     world = World(bridge_db, [SimCharger("CP1"), SimCharger("CP2")])
-    usage, status, history = telemetry(world).capabilities()
+    usage, status, history, *_ = telemetry(world).capabilities()
     assert (usage.report_name, status.report_name) == ("TELEMETRY_USAGE", "TELEMETRY_STATUS")
     assert history.report_name == "HISTORY_USAGE"
     assert [row.r_id for row in history.descriptions] == [row.r_id for row in usage.descriptions]
@@ -229,7 +240,7 @@ async def test_tel_07_history_is_half_hourly_estimated_where_guessed_and_absent_
     await world.step(3600, every=60)
     world.park["CP1"].connected = False
     await world.step(7200, every=600)
-    roll_up = RollUp(world.store, ["CP1", "CP2"], world.supervisor.fleet.take_late)
+    roll_up = RollUp(world.store, ["CP1", "CP2"])
     await world.supervisor.flush()
     assert await roll_up.run(world.clock.now()) == 5
     assert await roll_up.run(world.clock.now()) == 0
@@ -266,12 +277,12 @@ async def test_out_10_readings_that_come_late_have_their_half_hours_made_anew(br
     def reading(second: float, wh: float) -> None:
         fleet.reading(MeterReading(charger="CP1", at=at(second), power_w=6900.0, current_a=(10.0,) * 3, energy_wh=wh))
 
-    roll_up = RollUp(world.store, ["CP1"], fleet.take_late)
+    roll_up = RollUp(world.store, ["CP1"])
     reading(0, 0.0)
     world.clock.advance(7320)
     reading(7300, 14_000.0)
     await world.supervisor.flush()
-    assert await roll_up.run(world.clock.now()) == 4
+    assert await roll_up.run(world.clock.now()) == 5  # and what lies before the first, which was stored late
     assert [row.energy_wh for row in await world.store.half_hours(["CP1"], at(0), at(7200))] == [None]
     for second in range(60, 7260, 60):
         reading(second, second * 6900 / 3600)
@@ -279,11 +290,39 @@ async def test_out_10_readings_that_come_late_have_their_half_hours_made_anew(br
     await roll_up.run(world.clock.now())
     rows = await world.store.half_hours(["CP1"], at(0), at(7200))
     assert [(row.energy_wh, row.estimated) for row in rows] == [(3450.0, False)] * 4
-    again = RollUp(world.store, ["CP1"], fleet.take_late)
+    again = RollUp(world.store, ["CP1"])
     assert await again.run(world.clock.now()) == 4
     assert await world.store.half_hours(["CP1"], at(0), at(7200)) == rows
     await world.store.forget_half_hours(at(3600))
     assert len(await world.store.half_hours(["CP1"], at(0), at(7200))) == 2
+
+
+async def test_out_10_half_hours_that_are_to_be_made_anew_outlive_a_kill(bridge_db: AsyncEngine) -> None:
+    world = World(bridge_db, [SimCharger("CP1")])
+    await world.start()
+
+    def reading(second: float) -> MeterReading:
+        return MeterReading(charger="CP1", at=at(second), power_w=6900.0, energy_wh=second * 6900 / 3600)
+
+    world.supervisor.fleet.reading(reading(0))
+    world.clock.advance(8 * 1800 + 300)
+    world.supervisor.fleet.reading(reading(8 * 1800 + 290))
+    await world.supervisor.flush()
+    await RollUp(world.store, ["CP1"]).run(world.clock.now())
+    assert await world.store.late_half_hours() == {}
+    for second in range(60, 1860, 60):
+        world.supervisor.fleet.reading(reading(second))
+    await world.supervisor.flush()
+    await world.restart()
+    assert list(await world.store.late_half_hours()) == [at(-1800), at(0), at(1800), at(3600)]
+    await RollUp(world.store, ["CP1"]).run(world.clock.now())
+    [first, *_] = await world.store.half_hours(["CP1"], at(0), at(7200))
+    assert (first.energy_wh, first.estimated) == (3450.0, False)
+    assert await world.store.late_half_hours() == {}
+    noted = at(60)
+    await world.store.write(Changes(late=((at(0), noted),)))
+    await world.store.write(Changes(late_made=((at(0), at(59)),)))  # made of what was there before it came
+    assert await world.store.late_half_hours() == {at(0): noted}
 
 
 async def test_tel_10_flexibility_is_offered_where_the_state_of_charge_is_known_and_nowhere_else(
@@ -317,3 +356,135 @@ async def test_tel_10_flexibility_is_offered_where_the_state_of_charge_is_known_
     world.clock.advance(600)
     silent = await made.collect(asked, at(600), at(630))
     assert {quality for _, _, _, quality in values(silent)} == {NO_VALUE}
+
+
+async def test_tel_13_curtailable_power_of_a_feeder_is_reported_upstream(bridge_db: AsyncEngine) -> None:
+    members = [resource(n, groups=(), feeder="F7") for n in (1, 2, 3)]
+    chargers = [SimCharger("CP1", demand_a=10.0), SimCharger("CP2", demand_a=10.0), SimCharger("CP3", session=False)]
+    world = World(bridge_db, chargers, resources=members)
+    await world.start()
+    await world.step(60)
+    made = telemetry(world)
+    [offer] = [each for each in made.capabilities() if each.report_name == "x-CURTAILABLE"]
+    assert [(row.r_id, row.report_type) for row in offer.descriptions] == [("GC-F7", "x-curtailable")]
+    asked = request("GC-F7", specifier=CURTAILABLE, granularity=30, back=30)
+    assert values(await made.collect(asked, at(30), at(60))) == [("GC-F7", 60, 13_800.0, GOOD)]
+    await world.publish(event(simple((600, 2)), start=at(60)))
+    await world.supervisor.override("evse-1", event_id=None, reason="late", duration_s=None, source="user")
+    world.park["CP2"].connected = False
+    await world.step(60)
+    late = await made.collect(asked, at(90), at(120))
+    assert values(late) == [("GC-F7", 120, 0.0, GOOD)]  # one has left the event, one cannot be told, one is idle
+    earlier = await made.collect(asked, at(30), at(60))
+    assert values(earlier) == [("GC-F7", 60, 13_800.0, GOOD)]  # asked for later it says what was so then
+    report = Report(
+        report_request_id="0",
+        report_specifier_id=offer.report_specifier_id,
+        created_date_time=at(0),
+        report_name=offer.report_name,
+        duration=offer.duration,
+        descriptions=offer.descriptions,
+    )
+    message = RegisterReport(request_id="req-1", reports=(report,), ven_id="ven-1")
+    assert decode(encode(message)) == message
+
+
+async def test_tel_02_the_data_set_for_demand_side_response_has_exactly_these_points(bridge_db: AsyncEngine) -> None:
+    world = World(bridge_db, [SimCharger("CP1", demand_a=10.0)])
+    await world.start()
+    reading = MeterReading(charger="CP1", at=at(0), power_w=6900.0, energy_wh=1234.5, frequency_hz=49.97)
+    world.supervisor.fleet.reading(reading)
+    held = {"evse-1": Content(content_wh=29_000.0, full_wh=40_000.0)}
+    made = Telemetry(
+        contents=lambda: held,
+        resources=world.resources,
+        samples=world.store,
+        flush=world.supervisor.flush,
+        sampling=Sampling(dsr=True),
+    )
+    offer = made.capabilities()[-1]
+    assert offer.report_name == "x-DSR"
+    r_ids = [row.r_id for row in offer.descriptions]
+    assert sorted(r_ids) == ["A-evse-1", "D-evse-1", "F-evse-1", "M-evse-1", "U-evse-1"]
+    assert all(row.report_data_source == EiTarget(resource_ids=("evse-1",)) for row in offer.descriptions)
+    found = await made.collect(request(*r_ids, specifier=DSR, back=10), at(0), at(10))
+    assert {row[0]: row[2:] for row in values(found)} == {
+        "M-evse-1": (1234.5, GOOD),
+        "F-evse-1": (49.97, GOOD),
+        "U-evse-1": (15_180.0, GOOD),
+        "D-evse-1": (6900.0, GOOD),
+        "A-evse-1": (11_000.0, GOOD),
+    }
+    silent = await made.collect(request(*r_ids, specifier=DSR, back=10), at(600), at(610))
+    assert {row[0]: row[3] for row in values(silent)} == {
+        "M-evse-1": NOT_CONNECTED,
+        "F-evse-1": NOT_CONNECTED,
+        "U-evse-1": NO_VALUE,
+        "D-evse-1": NO_VALUE,
+        "A-evse-1": GOOD,
+    }
+    report = Report(
+        report_request_id="0",
+        report_specifier_id=offer.report_specifier_id,
+        created_date_time=at(0),
+        report_name=offer.report_name,
+        duration=offer.duration,
+        descriptions=offer.descriptions,
+    )
+    message = RegisterReport(request_id="req-1", reports=(report,), ven_id="ven-1")
+    assert decode(encode(message)) == message
+    assert "x-DSR" not in {each.report_name for each in telemetry(world, evse_1=1.0).capabilities()}
+
+
+async def test_tel_06_a_new_provider_is_told_nothing_from_before_its_time(bridge_db: AsyncEngine) -> None:
+    members = [resource(1, provider_since=at(1800)), resource(2)]
+    chargers = [SimCharger("CP1", demand_a=10.0), SimCharger("CP2", demand_a=10.0)]
+    world = World(bridge_db, chargers, resources=members)
+    await world.start()
+    await world.step(3900, every=60)
+    await world.supervisor.flush()
+    await RollUp(world.store, ["CP1", "CP2"]).run(world.clock.now())
+    made = telemetry(world)
+    history = request("E-evse-1", "GE-feeder-7", specifier=HISTORY, granularity=0, back=0)
+    assert values(await made.collect(history, at(0), at(3600))) == [
+        ("E-evse-1", 0, 0.0, NOT_CONNECTED),
+        ("GE-feeder-7", 0, 3335.0, PARTIAL),
+        ("E-evse-1", 1800, 3450.0, GOOD),
+        ("GE-feeder-7", 1800, 6900.0, GOOD),
+    ]
+    usage = request("P-evse-1", granularity=900, back=900)
+    assert values(await made.collect(usage, at(900), at(1800)))[0][2:] == (0.0, NOT_CONNECTED)
+    assert values(await made.collect(usage, at(1800), at(2700)))[0][2:] == (6900.0, GOOD)
+    status = request("S-evse-1", specifier=STATUS, granularity=900, back=900)
+    assert await made.collect(status, at(0), at(900)) == ()
+    assert len(await made.collect(status, at(1800), at(2700))) == 1
+
+
+async def test_tel_11_a_vtn_gets_sums_of_the_levels_that_it_may_know(bridge_db: AsyncEngine) -> None:
+    place = Location(premises="1 High Street", lv_feeder="F7", primary="Elm")
+    members = [resource(1, groups=(), location=place), resource(2, groups=(), location=replace(place, lv_feeder="F8"))]
+    world = World(bridge_db, [SimCharger("CP1", demand_a=10.0), SimCharger("CP2", demand_a=10.0)], resources=members)
+    await world.start()
+    await world.step(60)
+
+    def made(*levels: Level) -> Telemetry:
+        return Telemetry(
+            resources=members,
+            samples=world.store,
+            flush=world.supervisor.flush,
+            sampling=Sampling(),
+            levels=levels,
+        )
+
+    def told(*levels: Level) -> set[str]:
+        return {row.r_id for each in made(*levels).capabilities() for row in each.descriptions if row.r_id[0] == "G"}
+
+    assert told() == set()
+    assert {name for name in told(Level.PRIMARY) if name.startswith("GP")} == {"GP-primary:Elm"}
+    assert {name for name in told(*Level) if name.startswith("GP")} == {
+        "GP-primary:Elm",
+        "GP-lv_feeder:F7",
+        "GP-lv_feeder:F8",
+    }
+    asked = request("GP-primary:Elm", granularity=30, back=30)
+    assert values(await made(Level.PRIMARY).collect(asked, at(30), at(60)))[0][2:] == (13_800.0, GOOD)

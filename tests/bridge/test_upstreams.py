@@ -155,6 +155,23 @@ async def test_ven_04_out_04_after_a_kill_both_are_taken_up_where_they_were(pair
     assert [len(vtn.got(CreatePartyRegistration)) for vtn in (pair.network, pair.aggregator)] == [1, 1]
 
 
+async def test_ven_04_each_vtn_has_figures_of_its_own(pair: Pair) -> None:
+    bridge = await pair.turn()
+    await pair.aggregator.stop()
+    pair.clock.advance(60)
+    await pair.turn()
+
+    def figure(name: str, vtn: str, **labels: str) -> float | None:
+        return bridge.registry.get_sample_value(name, {"vtn": vtn, **labels})
+
+    assert [figure("oadr_ven_registered", vtn) for vtn in ("", "aggregator")] == [1.0, 1.0]
+    heard = "oadr_ven_last_contact_timestamp_seconds"
+    assert figure(heard, "") == pair.clock.now().timestamp()
+    assert figure(heard, "aggregator") == pair.clock.now().timestamp() - 60
+    failures = [figure("oadr_ven_failures_total", vtn, failure="unreachable") for vtn in ("", "aggregator")]
+    assert failures == [None, 1.0]
+
+
 async def test_out_03_one_silent_vtn_is_no_silence_of_the_other(pair: Pair) -> None:
     pair.network.events = (event(simple((0, 1)), event_id="evt", open_ended=True),)
     pair.aggregator.events = (event(simple((0, 2)), event_id="evt", open_ended=True),)

@@ -286,3 +286,22 @@ def test_tel_12_compliance_by_total_power_alone_says_that_the_phases_are_not_kno
     assert one_phase_car.met
     assert "the meter does not say how it is spread over the phases" in one_phase_car.reason
     assert "spread" not in verdict(40, limit_a=10.0, reading=reading(40, watts=2000.0)).reason
+
+
+def test_map_08_a_charger_that_is_told_watts_is_judged_by_its_watts() -> None:
+    """4.2 kW are 6 A on each of three phases, or 18 A on the only one that a car uses."""
+    one_phase = reading(40, 18.0, 0.0, 0.0, watts=4140.0)
+    in_w = verdict(40, limit_a=6.0, effective_a=6.0, reading=one_phase, in_w=True)
+    assert (in_w.state, in_w.reason) == (
+        OutcomeState.VERIFIED,
+        "meter reads 4.14 kW (18.0 A), limit 4.14 kW in all",
+    )
+    assert not verdict(
+        40, limit_a=6.0, effective_a=6.0, reading=one_phase
+    ).met  # told amperes, it would have ignored them
+    by_currents = verdict(40, limit_a=6.0, effective_a=6.0, reading=reading(40, 18.0, 0.0, 0.0), in_w=True)
+    assert by_currents.met
+    over = verdict(40, limit_a=6.0, effective_a=6.0, reading=reading(40, 20.0, 0.0, 0.0, watts=4600.0), in_w=True)
+    assert over.reason == "meter reads 4.60 kW (20.0 A) against a limit of 4.14 kW in all; asserting again"
+    three = verdict(40, limit_a=6.0, effective_a=6.0, reading=reading(40, 6.0, 6.0, 6.0), in_w=True)
+    assert three.state is OutcomeState.VERIFIED

@@ -43,7 +43,7 @@ def leaf(
     kind: KeyType = KeyType.EC,
     days: int | None = None,
 ) -> x509.Certificate:
-    return leaf_certificate(request, key=new_key(kind), issuer=issuer, serial=3, now=NOW, days=days)
+    return leaf_certificate(request, key=new_key(kind).public_key(), issuer=issuer, serial=3, now=NOW, days=days)
 
 
 def usages(certificate: x509.Certificate) -> set[x509.ObjectIdentifier]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bridge.ocpp.quirks import schema as quirks_schema
 from bridge.program import schema as programme_schema
 from bridge.settings import BridgeSettings
 from runtime.settings import Settings, schema
@@ -25,7 +26,7 @@ def generator() -> dict[str, Any]:
     return runpy.run_path(str(ROOT / "docs" / "generate.py"))
 
 
-@pytest.mark.parametrize("name", ["settings.md", "signal-profile.md"])
+@pytest.mark.parametrize("name", ["settings.md", "signal-profile.md", "quirks.md", "interop.md"])
 def test_generated_page_is_current(generator: dict[str, Any], name: str) -> None:
     page = generator["PAGES"][name]()
     assert (ROOT / "docs" / "reference" / name).read_text() == page, "run: make docs"
@@ -38,6 +39,10 @@ def test_settings_schema_is_current(name: str, settings: type[Settings]) -> None
 
 def test_programme_schema_is_current() -> None:
     assert (ROOT / "schemas" / "programme.schema.json").read_text() == programme_schema(), "run: make schemas"
+
+
+def test_quirk_schema_is_current() -> None:
+    assert (ROOT / "schemas" / "quirks.schema.json").read_text() == quirks_schema(), "run: make schemas"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

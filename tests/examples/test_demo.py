@@ -29,9 +29,23 @@ def test_demo_once_ends_with_every_outcome_as_expected(tmp_path: Path) -> None:
     assert "every outcome is as expected" in ran.stdout
     for number in range(1, 21):
         assert ran.stdout.count(f"CP{number:02} ") >= 2  # a line in both tables
+    for name in ("EV21", "WH22"):  # CTA-2045 devices follow the same events
+        assert ran.stdout.count(f"{name} ") >= 2
+    assert "EV21 simple opted_out: driver override: pressed at the device" in ran.stdout
+    assert "telemetry: Quality Uncertain - Non Specific" in ran.stdout  # the water heater's own estimate
     for word in ("verified", "failed", "opted_out", "unresponsive", "idle", "constrained_by", "received"):
         assert word in ran.stdout
     assert "kept their limits together, by meter" in ran.stdout
+
+
+def test_demo_through_the_proxy_of_a_cpo_limits_its_chargers_and_loses_nothing(tmp_path: Path) -> None:
+    ran = demo(tmp_path / "demo", "--proxy", "--act", "short")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "every outcome is as expected" in ran.stdout
+    assert "the CPO's CSMS saw 20 chargers" in ran.stdout
+    assert "0 messages twice" in ran.stdout
+    assert "limit 16 A" in ran.stdout  # ours
+    assert "meter reads 6.0 A per phase, limit 8 A" in ran.stdout  # the CPO's own is stricter
 
 
 def test_demo_fails_without_verification_by_meter(tmp_path: Path) -> None:

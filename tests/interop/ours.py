@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import aiohttp
 
 from certs.demo import DemoPki, demo_pki
-from examples.demo.site import MARKET_CONTEXT, table, toml
+from examples.demo.site import MARKET_CONTEXT
+from examples.demo.toml import table, toml
 from tests.interop.processes import ROOT, Child, free_port
 
 __all__ = ["MARKET_CONTEXT", "TOKEN", "Api", "Place", "eventually"]

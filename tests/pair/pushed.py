@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
-from prometheus_client import CollectorRegistry
 
 from certs.authority import Issued
 from openadr.tls import client_context
@@ -89,7 +88,6 @@ class Pair:
             draw=lambda: 0.5,
             on_change=self.heard,
             ssl_context=client_context(ca=self.pki.trust, cert_chain=self.certificate.chain),
-            registry=CollectorRegistry(),
         )
         listener = PushListener(settings, client, client.seal) if listening else None
         if listener is not None:

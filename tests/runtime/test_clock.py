@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from runtime.clock import Clock, FakeClock, SystemClock, new_id, system_draw
+from runtime.clock import Beat, Clock, FakeClock, SystemClock, new_id, system_draw
 
 START = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
 
@@ -85,3 +85,30 @@ def test_ids_begin_with_a_letter_and_differ() -> None:
     assert all(each.startswith("req-") for each in made)
     with pytest.raises(ValueError, match="letter"):
         new_id("1")
+
+
+async def test_sleeps_of_a_beat_end_together_and_never_late() -> None:
+    clock = FakeClock(START + timedelta(seconds=0.1))
+    beat = Beat(clock)
+    woken: list[tuple[float, float]] = []
+
+    async def sleeper(seconds: float) -> None:
+        await beat.sleep(seconds)
+        woken.append((seconds, (clock.now() - START).total_seconds()))
+
+    async with asyncio.TaskGroup() as group:
+        for seconds in (0.05, 1.0, 1.04, 5.0):
+            group.create_task(sleeper(seconds))
+        for _ in range(60):
+            await asyncio.sleep(0)
+            clock.advance(0.1)
+    assert beat.now() == clock.now()
+    found = {seconds: at for seconds, at in woken}
+    assert found[0.05] == pytest.approx(0.2)
+    assert found[1.0] == found[1.04] == pytest.approx(1.0)
+    assert found[5.0] == pytest.approx(5.0)
+    clock.set(START)
+    exact = asyncio.create_task(beat.sleep(1.0))
+    await asyncio.sleep(0)
+    clock.advance(1.0)
+    await exact

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
-from runtime.logs import bound_reference, configure, current_reference, get_logger, new_reference
+from runtime.logs import bound_reference, configure, current_reference, get_logger, new_reference, write_often
 
 
 @pytest.fixture
@@ -156,3 +157,37 @@ def test_what_has_no_json_form_is_written_as_text(out: io.StringIO) -> None:
 def test_an_unknown_level_is_refused() -> None:
     with pytest.raises(ValueError, match="log level"):
         configure("loud")
+
+
+def often(facts: dict[str, object]) -> None:
+    """Write a line in two groups."""
+    first, *rest = facts.items()
+    write_often("room", "answered", (first,), tuple(rest))
+
+
+@pytest.mark.parametrize("level", ["info", "warning"])
+def test_a_line_that_is_written_often_is_the_same_as_any_other(out: io.StringIO, level: str) -> None:
+    facts: dict[str, object] = {"code": 200, "ven_id": 'VEN "ä"', "token": "t-1", "url": "https://u:p@h", "none": None}
+    configure(level, json=True, stream=out)
+    for reference in ("", "ref-1"):
+        with bound_reference(reference):
+            get_logger("room").info("answered", **facts)
+            often(facts)
+            often(facts)
+    written = lines(out)
+    assert len(written) == (6 if level == "info" else 0)
+    for plain, *same in (written[:3], written[3:]) if written else ():
+        for line in same:
+            assert list(line) == list(plain)
+            assert {**line, "at": ""} == {**plain, "at": ""}
+            assert line["token"] == "***"
+
+
+def test_a_line_that_is_written_often_takes_the_common_way_where_lines_look_different(out: io.StringIO) -> None:
+    configure("info", json=False, stream=out)
+    often({"code": 200, "ven_id": "VEN-1"})
+    assert "VEN-1" in out.getvalue()
+    configure("info", json=True, stream=out)
+    with capture_logs() as logs:
+        often({"code": 200, "ven_id": "VEN-1"})
+    assert logs == [{"code": 200, "ven_id": "VEN-1", "event": "answered", "log_level": "info", "_logger": "room"}]

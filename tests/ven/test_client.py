@@ -40,6 +40,7 @@ from tests.ven.fake_vtn import FakeVtn
 from tests.ven.support import T0, VEN_ID, VTN_ID, distribute, event, opt_in, report_request, usage_capability
 from ven.client import VenClient
 from ven.contact import Unwell
+from ven.metrics import VenFigures
 from ven.opts import EventOpt
 from ven.settings import VenSettings
 from ven.state import VenStore
@@ -91,7 +92,7 @@ class Site:
             draw=lambda: 0.5,
             on_change=self.heard,
             ssl_context=self.pki.client(),
-            registry=self.registry,
+            metrics=VenFigures(self.registry).of(""),
         )
 
 
@@ -194,10 +195,10 @@ async def test_status_health_and_metrics_tell_how_the_ven_stands(client: VenClie
     with pytest.raises(Unwell, match="no contact"):
         await client.health()
     figures = render(site.registry).decode()
-    assert 'oadr_ven_exchanges_total{message="oadrPoll"} 1.0' in figures
-    assert 'oadr_ven_failures_total{failure="unreachable"} 1.0' in figures
-    assert site.registry.get_sample_value("oadr_ven_last_contact_timestamp_seconds") == T0.timestamp()
-    assert "oadr_ven_registered 1.0" in figures
+    assert 'oadr_ven_exchanges_total{message="oadrPoll",vtn=""} 1.0' in figures
+    assert 'oadr_ven_failures_total{failure="unreachable",vtn=""} 1.0' in figures
+    assert site.registry.get_sample_value("oadr_ven_last_contact_timestamp_seconds", {"vtn": ""}) == T0.timestamp()
+    assert 'oadr_ven_registered{vtn=""} 1.0' in figures
 
 
 @pytest.mark.parametrize(("apart_s", "warned", "well"), [(1, False, True), (-5, True, True), (60, True, False)])
@@ -390,7 +391,7 @@ async def test_a_database_that_fails_delays_and_resynchronises_but_ends_nothing(
         await reached(lambda: vtn.got(Poll) and site.clock.sleepers)
         await rename(engine, "ven_event", "ven_away")
         vtn.queue.append(distribute(event()))
-        await reached(lambda: "oadr_ven_faults_total 1.0" in render(site.registry).decode(), site.clock)
+        await reached(lambda: 'oadr_ven_faults_total{vtn=""} 1.0' in render(site.registry).decode(), site.clock)
         await rename(engine, "ven_away", "ven_event")
         vtn.events = (event(),)
         await reached(lambda: vtn.got(CreatedEvent), site.clock)

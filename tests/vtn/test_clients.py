@@ -32,7 +32,7 @@ class Line:
 
     async def answer(self) -> tuple[int, bytes]:
         """Read one answer: its status and body."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
             status = int(head.split()[1])
             length = next(int(line[15:]) for line in head.split("\r\n") if line.lower().startswith("content-length:"))
@@ -40,7 +40,7 @@ class Line:
 
     async def closed(self) -> bool:
         """True if the other side ends the connection without another word."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             try:
                 return await self.reader.read(1) == b""
             except (ConnectionError, ssl.SSLError):
@@ -108,7 +108,7 @@ async def test_a_client_that_waits_to_be_told_to_go_on_is_told(vtn: Running) -> 
     async with line(vtn) as client:
         for _ in range(2):
             client.send(head(len(BODY), POLL, "Expect: 100-continue"))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 assert await client.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
             client.send(BODY)
             status, body = await client.answer()
@@ -233,7 +233,7 @@ async def test_connections_that_say_nothing_are_closed_and_cost_no_one_a_turn(pk
         async with line(vtn) as half:
             half.send(b"POST /OpenADR2/Simple")  # a head that never ends
             assert await half.closed()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert {await reader.read(1) for reader, _ in silent} == {b""}
         for _, writer in silent:
             writer.transport.abort()

@@ -39,7 +39,7 @@ def long_ways(vtn: Running) -> Callable[[], int]:
 
 
 async def headers_and_body(client: Line) -> tuple[list[str], bytes]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         lines = (await client.reader.readuntil(b"\r\n\r\n")).decode().splitlines()
         length = next(int(each[15:]) for each in lines if each.startswith("Content-Length:"))
         return lines, await client.reader.readexactly(length)

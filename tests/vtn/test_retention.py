@@ -9,6 +9,7 @@ from openadr.messages import RequestReregistration
 from openadr.model import EventStatus
 from openadr.times import ZERO
 from runtime.clock import FakeClock
+from tests.vtn.blocks import blocks_of_rows
 from tests.vtn.world import START, World, simple_event
 from vtn.retention import EVERY_S, FIRST_S, Retention
 from vtn.settings import RetentionSection
@@ -57,7 +58,7 @@ async def test_telemetry_goes_by_its_own_time_in_batches(store: Store) -> None:
     edge = START - timedelta(days=400)
     rows = [value(number, edge + timedelta(seconds=number - BATCH - 20)) for number in range(BATCH + 40)]
     async with store.write() as tx:
-        await tx.reports.store(rows)
+        await tx.reports.store(blocks_of_rows(rows))
     assert await once(store, START) == {"telemetry": BATCH + 20}
     assert await count(store, telemetry) == 20
     assert await once(store, START) == {}
@@ -67,7 +68,7 @@ async def test_the_newest_value_of_a_data_point_that_is_used_no_more_goes_with_t
     await World(store).enrol("ven-a", 1)
     old, new = (START - timedelta(days=days) for days in (401, 1))
     async with store.write() as tx:
-        await tx.reports.store([value(0, old), value(1, old), value(1, new)])
+        await tx.reports.store(blocks_of_rows([value(0, old), value(1, old), value(1, new)]))
     assert await once(store, START) == {"telemetry": 2, "telemetry_latest": 1}
     async with store.read() as tx:
         assert [each.r_id for each in await tx.reports.latest(("ven-a",))] == ["rid-1"]

@@ -30,9 +30,14 @@ class RetryPolicy:
 
     def due(self, attempts_made: int, now: datetime) -> datetime | None:
         """Return when to send again after ``attempts_made`` sendings, ``None``: give up."""
+        again = self.again(attempts_made)
+        return None if again is None else now + again
+
+    def again(self, attempts_made: int) -> timedelta | None:
+        """Return how long after that."""
         if attempts_made >= self.attempts:
             return None
-        return now + min(timedelta(seconds=self.first_s * 2.0 ** min(attempts_made - 1, 30)), LONGEST_RETRY)
+        return min(timedelta(seconds=self.first_s * 2.0 ** min(attempts_made - 1, 30)), LONGEST_RETRY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ others are bad.
 """
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from operator import lt
 
 from openadr.errors import ResponseCode
 from openadr.messages import CreatedEvent, DistributeEvent, EiResponse, EventResponse, RequestEvent, Response
@@ -24,27 +25,32 @@ DELIVERIES_KEPT = 20  # of one version at one VEN; more than any retry policy ne
 
 def payload(assignments: tuple[Assignment, ...], now: datetime, *, current_value: bool = False) -> tuple[Event, ...]:
     """Return the events as one VEN gets them: own target, fresh status, one createdDateTime (R15, R63, R115)."""
-    return addressed(stamped(assignments, now, current_value=current_value), assignments)
+    events = stamped(assignments, now, current_value=current_value, changed=changed_at(assignments))
+    return addressed(events, assignments)
 
 
-def created_at(assignments: tuple[Assignment, ...]) -> datetime:
-    """Return createdDateTime of a payload: when an event of the VEN was last made or changed (R115).
-
-    Events that have left the payload count too: an unchanged payload stays byte for byte the same, and the time never
-    goes back.
-    """
-    times = [each.stored.modified_at for each in assignments]
-    return whole_second(max(*times, *(each.changed_at for each in assignments[:1] if each.changed_at is not None)))
+def changed_at(assignments: tuple[Assignment, ...]) -> datetime | None:
+    """Return when an event of the VEN was last made or changed, as far as that is noted with its events."""
+    return max([each.changed_at for each in assignments if each.changed_at is not None], default=None)
 
 
-def stamped(assignments: tuple[Assignment, ...], now: datetime, *, current_value: bool = False) -> tuple[Event, ...]:
+def stamped(
+    assignments: tuple[Assignment, ...],
+    now: datetime,
+    *,
+    current_value: bool = False,
+    changed: datetime | None = None,
+) -> tuple[Event, ...]:
     """Return these events with status and createdDateTime in the order of a payload, but for the target.
 
-    It is the same for every VEN with equal ``content`` of its assignments and equal ``created_at``.
+    It is the same for every VEN with the same versions and parts of events and the same ``changed``. createdDateTime is
+    when an event of the VEN was last made or changed (R115). Events that have left the payload count too: an unchanged
+    payload stays byte for byte the same, and the time never goes back.
     """
     if not assignments:
         return ()
-    created = created_at(assignments)
+    times = [each.stored.modified_at for each in assignments]
+    created = whole_second(max(times if changed is None else [*times, changed]))
     return order((_stamped(each, created, now, current_value) for each in assignments), now)
 
 
@@ -90,11 +96,10 @@ def after(assignments: tuple[Assignment, ...], made: tuple[Delivery, ...]) -> tu
 
 def joined(assignments: tuple[Assignment, ...], new: tuple[Assignment, ...]) -> tuple[Assignment, ...]:
     """Return the assignments of a VEN as the database will show them once it has new ones."""
-    changed = max((each.changed_at for each in new if each.changed_at is not None), default=None)
-    found = [
-        Assignment(stored=each.stored, state=each.state, resource_ids=each.resource_ids, changed_at=changed)
-        for each in (*assignments, *new)
-    ]
+    found = (*assignments, *new)
+    times = [each.stored.created_at for each in found]
+    if all(map(lt, times, times[1:])):
+        return found
     return tuple(sorted(found, key=_made_at))
 
 
@@ -107,15 +112,11 @@ def _after(assignment: Assignment, made: Delivery | None) -> Assignment:
         return assignment
     state = assignment.state
     again = state.delivered_modification == made.modification_number
-    return replace(
-        assignment,
-        state=replace(
-            state,
-            delivered_modification=made.modification_number,
-            delivered_at=made.at,
-            deliveries=state.deliveries + 1 if again else 1,
-            due_at=made.due_at,
-        ),
+    return Assignment(
+        stored=assignment.stored,
+        state=state.delivered(made, state.deliveries + 1 if again else 1),
+        resource_ids=assignment.resource_ids,
+        changed_at=assignment.changed_at,
     )
 
 
@@ -131,21 +132,32 @@ def deliveries(
     return tuple(_delivery(each, request_id, now, retry) for each in sent_states if _recorded(each))
 
 
-def handout(assignments: tuple[Assignment, ...], request_id: str, now: datetime, retry: RetryPolicy) -> Handout | None:
-    """Return the same for a whole payload in one row; ``None``: nothing is to be recorded."""
-    first = retry.due(1, now)
-    events: list[tuple[str, int, datetime | None]] = []
-    for each in assignments:
-        stored, state = each.stored, each.state
-        number = stored.modification_number
-        if state.delivered_modification is None and state.answered_modification is None:
-            events.append((stored.event_id, number, first if stored.always else None))
-        elif _recorded(each):
-            made = _delivery(each, request_id, now, retry)
-            events.append((stored.event_id, number, made.due_at))
-    if not events:
+Firsts = tuple[tuple[str, int, timedelta | None], ...]
+"""Events with modificationNumber and how long until each is due again."""
+
+
+def firsts(assignments: tuple[Assignment, ...], retry: RetryPolicy) -> Firsts:
+    """Return what to record of a payload that a VEN gets for the first time: the same for all VENs that get it."""
+    again = retry.again(1)
+    stored = (each.stored for each in assignments)
+    return tuple((each.event_id, each.modification_number, again if each.always else None) for each in stored)
+
+
+def handout(
+    assignments: tuple[Assignment, ...], first: Firsts, request_id: str, now: datetime, retry: RetryPolicy
+) -> Handout | None:
+    """Return the same for a whole payload; ``None``: nothing is to be recorded. ``first``: see ``firsts``."""
+    states = [each.state for each in assignments]
+    if any([each.delivered_modification is not None or each.answered_modification is not None for each in states]):
+        first = _repeated(assignments, retry)
+    if not first:
         return None
-    return Handout(ven_id=assignments[0].state.ven_id, request_id=request_id, at=now, events=tuple(events))
+    return Handout(ven_id=states[0].ven_id, request_id=request_id, at=now, events=first)
+
+
+def _repeated(assignments: tuple[Assignment, ...], retry: RetryPolicy) -> Firsts:
+    events = [(each.stored, _again(each, retry)) for each in assignments if _recorded(each)]
+    return tuple((stored.event_id, stored.modification_number, again) for stored, again in events)
 
 
 def _recorded(assignment: Assignment) -> bool:
@@ -155,18 +167,24 @@ def _recorded(assignment: Assignment) -> bool:
 
 
 def _delivery(assignment: Assignment, request_id: str, now: datetime, retry: RetryPolicy) -> Delivery:
+    again = _again(assignment, retry)
+    return Delivery(
+        event_id=assignment.stored.event_id,
+        ven_id=assignment.state.ven_id,
+        modification_number=assignment.stored.modification_number,
+        request_id=request_id,
+        at=now,
+        due_at=None if again is None else now + again,
+    )
+
+
+def _again(assignment: Assignment, retry: RetryPolicy) -> timedelta | None:
+    """Return how long after this hand-out the event is due again, if it needs an answer."""
     stored, state = assignment.stored, assignment.state
     number = stored.modification_number
     made = state.deliveries + 1 if state.delivered_modification == number else 1
     wanted = stored.always and state.answered_modification != number
-    return Delivery(
-        event_id=stored.event_id,
-        ven_id=state.ven_id,
-        modification_number=number,
-        request_id=request_id,
-        at=now,
-        due_at=retry.due(made, now) if wanted else None,
-    )
+    return retry.again(made) if wanted else None
 
 
 def hand_out(

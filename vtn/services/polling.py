@@ -54,9 +54,10 @@ def turn(waiting: Waiting, now: datetime) -> Turn:
 def repeats(waiting: Waiting, now: datetime) -> bool:
     """True if an event that is due was handed out before, so that its answer may have come since it was read."""
     return any(
-        each.state.due is not None
-        and each.state.due <= now
+        each.state.delivered_modification is not None
         and each.state.delivered_modification == each.stored.modification_number
+        and each.state.due is not None
+        and each.state.due <= now
         for each in waiting.assignments
     )
 

@@ -1,38 +1,116 @@
-"""The data of an oadrReport as typed rows: times inherited, ids checked, one row a value. Pure.
+"""The data of an oadrReport as columns of typed values: times inherited, ids checked, one place a value. Pure.
 
 Rule: dtstart in all intervals or counted on from the report's dtstart by the durations (R314 to R316); a value is a
-float with the unit from METADATA, or a resource status (R342).
+float with the unit from METADATA, or a resource status (R342). Plain intervals stay the columns they came as.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from openadr.errors import ComplianceError, InvalidId
-from openadr.model import Report, ReportInterval, ReportPayload, ResourceStatus
+from openadr.model import PlainIntervals, Report, ReportInterval, ReportPayload, ResourceStatus
 from openadr.times import Duration
-from vtn.store.rows import Point, ReportDocument, StoredRequest, Telemetry
+from vtn.store.rows import ReportDocument, StoredRequest
+from vtn.store.telemetry import SLICE, Block
+
+_Columns = dict[str, Sequence[Any]]
+_OF_STATUS = ("online", "manual_override", "load_control_state")
+_OF_VALUE = ("r_id", "dtstart", "duration_s", "value", "data_quality", "confidence", "accuracy", *_OF_STATUS)
 
 
-def rows_of(report: Report, asked: StoredRequest, now: datetime) -> Iterator[Telemetry]:
-    """Yield the values of a data report. Raises ``InvalidId`` (not asked for) or ``ComplianceError`` (times)."""
+def blocks_of(report: Report, asked: StoredRequest, now: datetime) -> Iterator[Block]:
+    """Yield the values of a data report, only some at a time where each has to be looked at by itself.
+
+    Raises ``InvalidId`` (not asked for) or ``ComplianceError`` (times).
+    """
     if report.report_specifier_id != asked.request.specifier.report_specifier_id:
         text = f"reportSpecifierID {report.report_specifier_id[:80]!r} is not the one asked for (R304)"
         raise InvalidId(text, field="reportSpecifierID")
     if report.descriptions:
         raise ComplianceError("a data report has no oadrReportDescription (R313)", field="oadrReportDescription")
+    for r_id in _r_ids(report.intervals):
+        if r_id not in asked.points:
+            raise InvalidId(f"rID {r_id[:80]!r} was not asked for (R304)", field="rID")
+    plain = report.intervals if isinstance(report.intervals, PlainIntervals) else None
+    for columns in _gathered(report) if plain is None else (_plain(plain),):
+        written = None if plain is None or plain.written is None else _each_times(plain.width, plain.written)
+        points = [asked.points[r_id] for r_id in columns["r_id"]]
+        yield Block(
+            ven_id=asked.ven_id,
+            report_request_id=report.report_request_id,
+            report_specifier_id=report.report_specifier_id,
+            report_name=asked.report_name,
+            received_at=now,
+            resource_id=[point.resource_id for point in points],
+            unit=[point.unit for point in points],
+            written=written,
+            **columns,
+        )
+
+
+def _r_ids(intervals: tuple[ReportInterval, ...] | PlainIntervals) -> Iterable[str]:
+    if isinstance(intervals, PlainIntervals):
+        return intervals.r_ids
+    return (payload.r_id for interval in intervals for payload in interval.payloads)
+
+
+def _plain(given: PlainIntervals) -> _Columns:
+    nothing = (None,) * len(given.values)
+    lengths: Sequence[int | None] = (None,) * len(given)
+    if given.durations is not None:
+        lengths = _lengths(given.durations, given.starts)
+    return {
+        "r_id": given.r_ids,
+        "dtstart": _each_times(given.width, given.starts),
+        "duration_s": _each_times(given.width, lengths),
+        "value": given.values,
+        "data_quality": given.qualities or nothing,
+        "confidence": given.confidences or nothing,
+        "accuracy": given.accuracies or nothing,
+        **dict.fromkeys(_OF_STATUS, nothing),
+    }
+
+
+def _lengths(durations: Sequence[Duration], starts: Sequence[datetime]) -> Sequence[int]:
+    first = durations[0]
+    if not first.months and durations.count(first) == len(durations):
+        return (first.seconds,) * len(durations)
+    return tuple(map(_seconds, durations, starts))
+
+
+def _each_times(width: int, column: Sequence[Any]) -> Sequence[Any]:
+    return column if width == 1 else [each for each in column for _ in range(width)]
+
+
+def _gathered(report: Report) -> Iterator[_Columns]:
+    rows: list[tuple[Any, ...]] = []
     for interval, dtstart in timed(report):
         length = None if interval.duration is None else _seconds(interval.duration, dtstart)
-        for payload in interval.payloads:
-            point = asked.points.get(payload.r_id)
-            if point is None:
-                raise InvalidId(f"rID {payload.r_id[:80]!r} was not asked for (R304)", field="rID")
-            yield _row(report, asked, payload, point, dtstart, length, now)
+        rows += (_row(payload, dtstart, length) for payload in interval.payloads)
+        if len(rows) >= SLICE:
+            yield dict(zip(_OF_VALUE, zip(*rows, strict=True), strict=True))
+            rows = []
+    if rows:
+        yield dict(zip(_OF_VALUE, zip(*rows, strict=True), strict=True))
+
+
+def _row(payload: ReportPayload, dtstart: datetime, length: int | None) -> tuple[Any, ...]:
+    """Return what stands for ``_OF_VALUE``."""
+    given = (payload.data_quality, payload.confidence, payload.accuracy)
+    value = payload.value
+    if not isinstance(value, ResourceStatus):
+        return (payload.r_id, dtstart, length, value, *given, None, None, None)
+    state = None if value.load_control_state is None else msgspec.json.encode(value.load_control_state).decode()
+    return (payload.r_id, dtstart, length, None, *given, value.online, value.manual_override, state)
 
 
 def documents_of(report: Report, asked: StoredRequest, now: datetime) -> list[ReportDocument]:
     """Return the Green Button feeds of a report as they came."""
+    if isinstance(report.intervals, PlainIntervals):
+        return []
     return [
         ReportDocument(
             ven_id=asked.ven_id,
@@ -78,36 +156,3 @@ def _seconds(length: Duration, start: datetime) -> int:
         return length.seconds
     end = _end(start, length)
     return 0 if end is None else int((end - start).total_seconds())
-
-
-def _row(
-    report: Report,
-    asked: StoredRequest,
-    payload: ReportPayload,
-    point: Point,
-    dtstart: datetime,
-    length: int | None,
-    now: datetime,
-) -> Telemetry:
-    value = payload.value
-    status = value if isinstance(value, ResourceStatus) else None
-    state = None if status is None else status.load_control_state
-    return Telemetry(
-        ven_id=asked.ven_id,
-        report_request_id=report.report_request_id,
-        r_id=payload.r_id,
-        dtstart=dtstart,
-        duration_s=length,
-        report_specifier_id=report.report_specifier_id,
-        report_name=asked.report_name,
-        resource_id=point.resource_id,
-        value=None if isinstance(value, ResourceStatus) else value,
-        unit=point.unit,
-        online=None if status is None else status.online,
-        manual_override=None if status is None else status.manual_override,
-        load_control_state=None if state is None else msgspec.json.encode(state).decode(),
-        data_quality=payload.data_quality,
-        confidence=payload.confidence,
-        accuracy=payload.accuracy,
-        received_at=now,
-    )

@@ -16,14 +16,14 @@ from openadr.model import Report
 from vtn.services import ownreports, reportask
 from vtn.services.context import Desk, done, short_id
 from vtn.services.reportanswers import delivered_by
-from vtn.services.reportdata import documents_of, rows_of
+from vtn.services.reportdata import blocks_of, documents_of
 from vtn.services.reportdue import arrived, deadline, judged, unwanted
 from vtn.services.reportoffer import read_offer
 from vtn.services.reportpolicy import wanted
 from vtn.store.reports import resource_of
-from vtn.store.rows import ReportDocument, RequestState, Resource, Specifier, StoredRequest, Telemetry, Ven
+from vtn.store.rows import ReportDocument, RequestState, Resource, Specifier, StoredRequest, Ven
 from vtn.store.store import Tx
-from vtn.store.telemetry import SLICE
+from vtn.store.telemetry import Block
 
 ASK_AGAIN = timedelta(hours=1)  # how often METADATA is asked for because a VEN sends what nobody asked for
 
@@ -72,13 +72,13 @@ async def update_report(tx: Tx, request: UpdateReport, ven: Ven, now: datetime, 
     """Answer oadrUpdateReport: store the data, or refuse all of it."""
     try:
         known = await _asked(tx, request.reports, ven)
-        rows, documents = await _read(request.reports, known, now)
+        blocks, documents = await _read(request.reports, known, now)
     except InvalidId as error:  # the VEN and we are out of step: with its METADATA anew we are not
         await _resynchronise(tx, ven, now, desk)
         reply = error_reply(request, error, vtn_id=desk.vtn_id, ven_id=ven.ven_id)
         assert isinstance(reply, UpdatedReport)  # noqa: S101  by the type of the request
         return reply
-    await tx.reports.store(rows.values())
+    await tx.reports.store(blocks)
     await tx.readings.keep_documents(documents)
     for report_request_id, row in known.items():
         await tx.reports.set_request(report_request_id, **arrived(row, now, desk.reports.overdue_s))
@@ -96,17 +96,16 @@ async def _asked(tx: Tx, reports: tuple[Report, ...], ven: Ven) -> dict[str, Sto
 
 async def _read(
     reports: tuple[Report, ...], known: dict[str, StoredRequest], now: datetime
-) -> tuple[dict[tuple[str, str, datetime], Telemetry], list[ReportDocument]]:
-    rows: dict[tuple[str, str, datetime], Telemetry] = {}
+) -> tuple[list[Block], list[ReportDocument]]:
+    blocks: list[Block] = []
     documents: list[ReportDocument] = []
     for report in reports:
         asked = known[report.report_request_id]
-        for count, row in enumerate(rows_of(report, asked, now), start=1):
-            rows[row.report_request_id, row.r_id, row.dtstart] = row
-            if count % SLICE == 0:
-                await asyncio.sleep(0)  # others' polls must not wait for a large report
+        for block in blocks_of(report, asked, now):
+            blocks.append(block)
+            await asyncio.sleep(0)  # others' polls must not wait for a large report
         documents += documents_of(report, asked, now)
-    return rows, documents
+    return blocks, documents
 
 
 async def _resynchronise(tx: Tx, ven: Ven, now: datetime, desk: Desk) -> None:

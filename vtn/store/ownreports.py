@@ -6,13 +6,15 @@ Rule: a row that is due is claimed by one process (R329 lists what is left); wha
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, exists, or_, select, update
+from sqlalchemy import BindParameter, Row, Select, and_, bindparam, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openadr.model import Report, ReportRequest
+from runtime.columns import Instant
+from runtime.probe import Probe
 from vtn.store.codec import dump, load, upsert
 from vtn.store.rows import OwnReport, VenReport
-from vtn.store.tables import outbound, own_report, ven, ven_report
+from vtn.store.tables import outbound, own_report, report_request, ven, ven_report
 
 _COLUMNS = tuple(
     name
@@ -52,19 +54,7 @@ class OwnReports:
 
     async def without_metadata(self, registered_before: datetime, since: datetime | None, limit: int) -> list[str]:
         """Return registered VENs whose METADATA is missing and was not asked for, or not since ``since``."""
-        missing = and_(ven_report.c.metadata_at.is_(None), ven_report.c.asked_at.is_(None))
-        if since is not None:
-            stale = and_(
-                ven_report.c.metadata_at < since, or_(ven_report.c.asked_at.is_(None), ven_report.c.asked_at < since)
-            )
-            missing = or_(missing, stale)
-        query = (
-            select(ven.c.ven_id)
-            .outerjoin(ven_report, ven_report.c.ven_id == ven.c.ven_id)
-            .where(ven.c.registration_id.is_not(None), ven.c.registered_at <= registered_before, missing)
-            .order_by(ven.c.ven_id)
-            .limit(limit)
-        )
+        query = _without_metadata(registered_before, since).order_by(ven.c.ven_id).limit(limit)
         return list((await self._connection.execute(query)).scalars())
 
     async def put(self, row: OwnReport) -> None:
@@ -103,11 +93,6 @@ class OwnReports:
         query = query.limit(limit).with_for_update(skip_locked=True)
         return tuple(_own(row) for row in await self._connection.execute(query))
 
-    async def any_due(self, now: datetime) -> bool:
-        """True if there is a request with something to send."""
-        query = select(own_report.c.next_due).where(own_report.c.next_due <= now).limit(1)
-        return (await self._connection.execute(query)).first() is not None
-
     async def end(self, ven_id: str, now: datetime, reason: str, *, keep_metadata: bool) -> None:
         """End every request of a VEN; periodic METADATA requests may stay (R306)."""
         query = update(own_report).where(own_report.c.ven_id == ven_id, own_report.c.ended_at.is_(None))
@@ -127,3 +112,36 @@ class OwnReports:
             query = query.where(or_(own_report.c.ven_id > after[0], same))
         query = query.order_by(own_report.c.ven_id, own_report.c.report_request_id).limit(limit)
         return tuple(_own(row) for row in await self._connection.execute(query))
+
+
+_Time = datetime | BindParameter[datetime]
+
+
+def _without_metadata(registered_before: _Time, since: _Time | None) -> Select[str]:
+    missing = and_(ven_report.c.metadata_at.is_(None), ven_report.c.asked_at.is_(None))
+    if since is not None:
+        stale = and_(
+            ven_report.c.metadata_at < since, or_(ven_report.c.asked_at.is_(None), ven_report.c.asked_at < since)
+        )
+        missing = or_(missing, stale)
+    return (
+        select(ven.c.ven_id)
+        .outerjoin(ven_report, ven_report.c.ven_id == ven.c.ven_id)
+        .where(ven.c.registration_id.is_not(None), ven.c.registered_at <= registered_before, missing)
+    )
+
+
+def _any_report(since: _Time | None) -> Probe:
+    """Ask whether requests are to be looked at, METADATA is to be asked for, and reports of our own are to be sent."""
+    now = bindparam("b_now", type_=Instant)
+    return Probe(
+        select(
+            exists().where(report_request.c.due_at <= now),
+            _without_metadata(bindparam("b_before", type_=Instant), since).exists(),
+            exists().where(own_report.c.next_due <= now),
+        )
+    )
+
+
+ANY_REPORT = _any_report(None)
+ANY_REPORT_SINCE = _any_report(bindparam("b_since", type_=Instant))

@@ -9,9 +9,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Update, and_, bindparam, case, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Update,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from runtime.columns import Instant
+from runtime.probe import Probe
 from vtn.store.rows import AT_ONCE, Ven
 from vtn.store.tables import push, ven
 
@@ -64,10 +80,6 @@ class Pushes:
                 await self._connection.execute(
                     update(push).where(push.c.ven_id.in_(found)).values(due_at=AT_ONCE, news=push.c.news + 1)
                 )
-
-    async def any_due(self, now: datetime) -> bool:
-        """True if ``claim`` would find a VEN."""
-        return bool((await self._connection.execute(select(exists().where(_free(now))))).scalar_one())
 
     async def claim(self, owner: str, now: datetime, until: datetime, *, failing: bool, limit: int) -> tuple[str, ...]:
         """Take the leases of up to ``limit`` VENs that are due: of those that failed lately, or of the others."""
@@ -152,12 +164,15 @@ class Pushes:
         return (await self._connection.execute(statement)).rowcount > 0
 
 
-def _free(now: datetime) -> ColumnElement[bool]:
+def _free(now: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
     return and_(
         push.c.due_at <= now,
         or_(push.c.not_before.is_(None), push.c.not_before <= now),
         or_(push.c.lease_until.is_(None), push.c.lease_until <= now),
     )
+
+
+ANY_PUSH = Probe(select(exists().where(_free(bindparam("b_now", type_=Instant)))))
 
 
 def _held(ven_id: str, owner: str) -> Update:

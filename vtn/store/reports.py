@@ -4,11 +4,12 @@ Rule: METADATA replaces the whole offer of a VEN (R306); data is upserted by ven
 (R346).
 """
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, delete, func, insert, literal, or_, select, tuple_, update
+from sqlalchemy import Executable, Row, Select, and_, bindparam, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -25,7 +26,7 @@ from vtn.store.tables import (
     telemetry_latest,
     ven_report,
 )
-from vtn.store.telemetry import write
+from vtn.store.telemetry import Block, write
 
 _NEWEST_KEY = ("ven_id", "resource_key", "report_name", "r_id")
 _OPEN = tuple(sorted(map(str, OPEN)))
@@ -35,7 +36,28 @@ _REQUEST_COLUMNS = tuple(
     if name not in {"report_request_id", "report_specifier_id", "state", "document", "points"}
 )
 AHEAD = timedelta(days=1)  # how far from its receipt a value may begin and be taken for the newest
-_EVER = datetime.min.replace(tzinfo=UTC)
+_NAMED = select(report_request).where(
+    report_request.c.ven_id == bindparam("b_ven_id"),
+    report_request.c.report_request_id.in_(bindparam("b_names", expanding=True)),
+    report_request.c.state != str(RequestState.ERASED),
+)
+_SET_REQUEST = update(report_request).where(report_request.c.report_request_id == bindparam("b_name"))
+
+
+def _put_newest(statement: sqlite.Insert | postgresql.Insert) -> Executable:
+    known_at, given_at = telemetry_latest.c.dtstart, statement.excluded.dtstart
+    last = bindparam("b_horizon", type_=Instant)
+    return statement.on_conflict_do_update(
+        index_elements=_NEWEST_KEY,
+        set_={name: statement.excluded[name] for name in ("dtstart", "document")},
+        where=or_(known_at > last, and_(known_at <= given_at, given_at <= last)),
+    )
+
+
+_PUT_NEWEST = {
+    "sqlite": _put_newest(sqlite.insert(telemetry_latest)),
+    "postgresql": _put_newest(postgresql.insert(telemetry_latest)),
+}
 METADATA = "METADATA"  # reportSpecifierID that asks for the list itself (R327)
 
 
@@ -192,12 +214,8 @@ class Reports:
 
     async def named(self, ven_id: str, report_request_ids: Collection[str]) -> dict[str, StoredRequest]:
         """Return those requests to a VEN that its registration knows of, by reportRequestID."""
-        query = select(report_request).where(
-            report_request.c.ven_id == ven_id,
-            report_request.c.report_request_id.in_(report_request_ids),
-            report_request.c.state != str(RequestState.ERASED),
-        )
-        rows = map(_request, await self._connection.execute(query))
+        named = {"b_ven_id": ven_id, "b_names": tuple(report_request_ids)}
+        rows = map(_request, await self._connection.execute(_NAMED, named))
         return {row.report_request_id: row for row in rows}
 
     async def request(self, report_request_id: str, *, lock: bool = False) -> StoredRequest | None:
@@ -255,15 +273,13 @@ class Reports:
 
     async def set_request(self, report_request_id: str, **values: Any) -> None:
         """Change columns of a request."""
-        await self._connection.execute(
-            update(report_request).where(report_request.c.report_request_id == report_request_id).values(**values)
-        )
+        await self._connection.execute(_SET_REQUEST, {"b_name": report_request_id, **values})
 
-    async def store(self, rows: Iterable[Telemetry]) -> None:
+    async def store(self, blocks: Iterable[Block]) -> None:
         """Write data; a value for the same point and time replaces the earlier one."""
-        given = tuple(rows)
-        await write(self._connection, given)
-        await keep_newest(self._connection, given)
+        for block in blocks:
+            await write(self._connection, block)
+            await keep_newest(self._connection, block)
 
     async def page(
         self,
@@ -300,34 +316,36 @@ class Reports:
         return tuple(load(row.document, Telemetry) for row in await self._connection.execute(query.order_by(*key)))
 
 
-async def keep_newest(connection: AsyncConnection, rows: Iterable[Telemetry]) -> None:
-    """Keep the newest value of each point of ``rows`` where no newer one is known; of equal times the later wins.
+def _newest(block: Block, horizon: datetime) -> list[Telemetry]:
+    """Return of each rID the last one in the order of time, or of those that begin too far ahead the one given last."""
+    start = block.dtstart.__getitem__
+    places = sorted(range(len(block)), key=start)
+    ahead = bisect_right(places, horizon, key=start)
+    newest = {block.r_id[place]: place for place in (*sorted(places[ahead:]), *places[:ahead])}
+    return [block.row(place) for place in newest.values()]
+
+
+async def keep_newest(connection: AsyncConnection, block: Block) -> None:
+    """Keep the newest value of each point of a block where no newer one is known; of equal times the later wins.
 
     One from far ahead of its receipt, of a VEN whose clock was wrong, gives way to any other.
     """
-    rows = tuple(rows)
-    horizon = max((each.received_at for each in rows), default=_EVER) + AHEAD
-    newest: dict[tuple[str, str, str, str], Telemetry] = {}
-    for each in rows:
-        key = (each.ven_id, each.resource_id or "", each.report_name, each.r_id)
-        known = newest.get(key)
-        if known is None or (known.dtstart <= each.dtstart <= horizon) or known.dtstart > horizon:
-            newest[key] = each
+    horizon = block.received_at + AHEAD
+    newest = {
+        (each.ven_id, each.resource_id or "", each.report_name, each.r_id): each for each in _newest(block, horizon)
+    }
     if not newest:
         return
-    insert_into = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = insert_into(telemetry_latest)
-    known_at, given_at, last = telemetry_latest.c.dtstart, statement.excluded.dtstart, literal(horizon, Instant)
-    put = statement.on_conflict_do_update(
-        index_elements=_NEWEST_KEY,
-        set_={name: statement.excluded[name] for name in ("dtstart", "document")},
-        where=or_(known_at > last, and_(known_at <= given_at, given_at <= last)),
-    )
     values = [
-        {**dict(zip(_NEWEST_KEY, key, strict=True)), "dtstart": row.dtstart, "document": dump(row)}
+        {
+            **dict(zip(_NEWEST_KEY, key, strict=True)),
+            "dtstart": row.dtstart,
+            "document": dump(row),
+            "b_horizon": horizon,
+        }
         for key, row in sorted(newest.items())  # in one order, so that two writers do not wait for each other
     ]
-    await connection.execute(put, values)
+    await connection.execute(_PUT_NEWEST[connection.dialect.name], values)
 
 
 def _between(query: Select[Any], start: datetime | None, end: datetime | None) -> Select[Any]:

@@ -12,6 +12,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from runtime.database import read
+from runtime.probe import Probe
 from vtn.store.candidates import Candidates
 from vtn.store.codec import Touched
 from vtn.store.decoded import Decoded
@@ -20,9 +21,9 @@ from vtn.store.group import Group
 from vtn.store.nonces import Nonces
 from vtn.store.opts import Opts
 from vtn.store.outbound import Queue
-from vtn.store.ownreports import OwnReports
+from vtn.store.ownreports import ANY_REPORT, ANY_REPORT_SINCE, OwnReports
 from vtn.store.programmes import Programmes
-from vtn.store.push import Pushes
+from vtn.store.push import ANY_PUSH, Pushes
 from vtn.store.readings import Readings
 from vtn.store.reports import Reports
 from vtn.store.rows import Answered, Assignment
@@ -32,6 +33,7 @@ from vtn.store.vens import Vens
 
 VERSION_TABLE = "vtn_alembic"
 _ROW = 1  # the change counter is one row
+_CHANGES = Probe(select(change.c.counter).where(change.c.id == _ROW))
 _ANNOUNCE = update(change).where(change.c.id == _ROW).values(counter=change.c.counter + 1)
 
 Gifts = Mapping[str, tuple[Assignment, ...]]
@@ -156,5 +158,19 @@ class Store:
 
     async def changes(self) -> int:
         """Return the change counter, which every process that shares the database moves on."""
-        async with read(self.engine) as connection:
-            return int((await connection.execute(select(change.c.counter).where(change.c.id == _ROW))).scalar_one())
+        return int((await _CHANGES(self.engine))[0])
+
+    async def push_due(self, now: datetime) -> bool:
+        """True if ``Pushes.claim`` would find a VEN."""
+        return bool((await ANY_PUSH(self.engine, b_now=now))[0])
+
+    async def reports_due(
+        self, now: datetime, registered_before: datetime, since: datetime | None
+    ) -> tuple[bool, bool, bool]:
+        """Tell whether report requests are to be looked at, VENs to be asked for METADATA, own reports to be sent."""
+        if since is None:
+            row = await ANY_REPORT(self.engine, b_now=now, b_before=registered_before)
+        else:
+            row = await ANY_REPORT_SINCE(self.engine, b_now=now, b_before=registered_before, b_since=since)
+        late, missing, due = map(bool, row)
+        return late, missing, due

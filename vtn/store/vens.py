@@ -22,6 +22,15 @@ _REGISTERED = select(ven.c.fingerprint, ven.c.ven_id, ven.c.xml_signature).where
     ven.c.registration_id.is_not(None),
     ven.c.suspended_at.is_(None),
 )
+_OF_CERTIFICATE = select(*_COLUMNS).where(
+    or_(ven.c.fingerprint == bindparam("b_fingerprint"), ven.c.old_fingerprint == bindparam("b_fingerprint"))
+)
+_OF_CERTIFICATE_AT = select(*_COLUMNS).where(
+    or_(
+        ven.c.fingerprint == bindparam("b_fingerprint"),
+        and_(ven.c.old_fingerprint == bindparam("b_fingerprint"), ven.c.old_until > bindparam("b_now")),
+    )
+)
 _KEY, _AT = bindparam("key", type_=String), bindparam("at", type_=Instant)
 _SEEN = (
     update(ven)
@@ -49,18 +58,17 @@ class Vens:
 
     async def by_fingerprint(self, fingerprint: str, now: datetime | None = None) -> Ven | None:
         """Return the VEN of a certificate, present or old; at ``now`` an old one counts only until its time is over."""
-        old = ven.c.old_fingerprint == fingerprint
-        if now is not None:
-            old = and_(old, ven.c.old_until > now)
-        return await self._one(select(*_COLUMNS).where(or_(ven.c.fingerprint == fingerprint, old)))
+        if now is None:
+            return await self._one(_OF_CERTIFICATE, {"b_fingerprint": fingerprint})
+        return await self._one(_OF_CERTIFICATE_AT, {"b_fingerprint": fingerprint, "b_now": now})
 
     async def registered(self, fingerprints: Sequence[str]) -> dict[str, tuple[str, bool]]:
         """Return venID and oadrXmlSignature of those of these certificates whose VENs are registered."""
         rows = await self._connection.execute(_REGISTERED, {"b_fingerprints": fingerprints})
         return {fingerprint: (ven_id, xml_signature) for fingerprint, ven_id, xml_signature in rows}
 
-    async def _one(self, query: Select[Any]) -> Ven | None:
-        row = (await self._connection.execute(query)).one_or_none()
+    async def _one(self, query: Select[Any], values: Mapping[str, object] | None = None) -> Ven | None:
+        row = (await self._connection.execute(query, values)).one_or_none()
         return None if row is None else _ven(row)
 
     async def page(self, *, after: str = "", limit: int = 1000) -> tuple[Ven, ...]:

@@ -114,7 +114,7 @@ async def test_arb_10_the_ledger_comes_in_pages_as_json_and_as_csv(world: World)
             lines = (await answer.text()).split("\r\n")
             link = str(answer.headers["Link"])
         assert lines[0].startswith("eventID,resourceID,start,end,kWContracted,kWRequested")
-        assert lines[1].startswith("event-1,evse-1,2026-03-02T14:00:00Z,2026-03-02T14:30:00Z,11.0,11.04,5.52,,dso,,")
+        assert lines[1].startswith("event-1,evse-1,2026-03-02T14:00:00Z,2026-03-02T14:30:00Z,11.0,11.04,5.52,,,dso,,")
         assert lines[2].endswith(",'=1+1")
         assert 'rel="next"' in link
         path = link[1 : link.index(">")]

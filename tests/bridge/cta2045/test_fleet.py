@@ -9,15 +9,16 @@ from bridge.cta2045.bodies import Info
 from bridge.cta2045.commands import AppNak, Comm, Guidance, Op
 from bridge.cta2045.delivery import Delivery, Patience
 from bridge.cta2045.energy import Commodity
-from bridge.cta2045.fleet import CtaDevice, CtaFleet
+from bridge.cta2045.fleet import CtaFleet
 from bridge.cta2045.ladder import DeviceModel
 from bridge.cta2045.memory import InMemory
-from bridge.cta2045.meter import Meter
+from bridge.cta2045.meter import Meter, stored
 from bridge.cta2045.orders import Mode
+from bridge.cta2045.unit import CtaDevice
 from bridge.cta2045.values import OperationalState
 from bridge.simulators.cta_appliances import Evse
 from bridge.simulators.cta_device import Faults, SimulatedDevice
-from bridge.target import CommandOutcome, LimitPeriod, LimitSchedule, LimitTarget, MeterReading
+from bridge.target import CarNeeds, CommandOutcome, LimitPeriod, LimitSchedule, LimitTarget, MeterReading
 from tests.bridge.cta2045.virtual import T0, Cable, VirtualClock, order, virtually
 
 
@@ -43,6 +44,9 @@ class Heard:
 
     def driver_action(self, identity: str, kind: str, now: datetime) -> None:
         self.events.append(f"{identity} {kind}")
+
+    def needs(self, identity: str, needs: CarNeeds, now: datetime) -> None:
+        self.events.append(f"{identity} stores {needs.soc:.0%} of {needs.battery_wh:g} Wh")
 
     def override(self, identity: str, on: bool, now: datetime) -> None:
         self.overrides.append(on)
@@ -176,14 +180,13 @@ def test_cta_11_out_of_service_opens_the_contactor_and_lasts_above_everything() 
     run(main)
 
 
-def test_cta_09_an_override_is_a_rejection_and_a_drivers_action() -> None:
+def test_cta_09_an_override_is_a_rejection_and_is_told() -> None:
     async def main(park: Park) -> None:
         park.devices["a"].appliance.naks_when_overridden = True
         park.cables["a"].do(park.devices["a"].press_override(asyncio.get_running_loop().time()))
         await asyncio.sleep(5)
         result = await park.fleet.set_limit("a", schedule((0, 16.0)))
         assert result.outcome is CommandOutcome.REJECTED
-        assert "a override" in park.heard.events
         assert park.heard.overrides == [True]
         again = await park.fleet.set_limit("a", schedule((0, 16.0)))
         assert (again.outcome, again.detail) == (CommandOutcome.REJECTED, "overridden")
@@ -256,3 +259,17 @@ def test_only_deltas_of_a_counter_count_and_power_stands_in_for_a_counter_that_s
     still = Meter()
     still.take(reading(1000, 0), T0)
     assert still.take(reading(1000, 0), T0 + timedelta(minutes=6)) == 100
+
+
+def test_tel_10_what_is_stored_is_told_where_it_is_measured() -> None:
+    def reading(code: int, cumulative: int, *, measured: bool = True) -> Commodity:
+        return Commodity(code=code, measured=measured, rate=0, cumulative=cumulative)
+
+    found = stored((reading(0, 5), reading(6, 12_000), reading(7, 3_000)))
+    assert found is not None
+    assert (found.share, found.full_wh) == (0.75, 12_000.0)
+    assert stored((reading(6, 12_000),)) is None
+    assert stored((reading(7, 3_000),)) is None
+    assert stored((reading(6, 12_000), reading(7, 13_000))) is None  # it could take more than it holds
+    assert stored((reading(6, 0), reading(7, 0))) is None
+    assert stored((reading(6, 12_000, measured=False), reading(7, 3_000))) is None

@@ -643,3 +643,34 @@ def test_an_order_far_ahead_is_announced_in_its_last_hour_only() -> None:
         assert world.heard() == ["PENDING_TIME", "PENDING_TYPE"]
 
     virtually(main)
+
+
+@pytest.mark.parametrize("at_ms", range(0, 700, 35))
+@pytest.mark.parametrize("moment", ["begin", "end"])
+def test_cta_05_a_cable_pulled_in_the_middle_of_a_frame_neither_loses_nor_doubles_the_end(
+    moment: str, at_ms: int
+) -> None:
+    """The device writes byte by byte; the cable goes at every phase of the exchange that begins or ends the event."""
+
+    async def main() -> None:
+        world = World(faults=Faults(split=True))
+        await world.run(30)
+        world.module.follow([order(end=7200)])
+        if moment == "end":
+            await world.run(60)
+            assert world.device.appliance.event is Op.SHED
+            world.module.follow([])
+        await world.run(at_ms / 1000)
+        world.pull()
+        await world.run(20)
+        world.plugged = True
+        await world.run(60)
+        if moment == "begin":
+            assert world.device.appliance.event is Op.SHED
+            world.module.follow([])
+            await world.run(60)
+        assert world.device.appliance.event is None
+        assert world.count("END_SHED") == 1
+        assert await world.memory.load("ev-1") is None
+
+    virtually(main)

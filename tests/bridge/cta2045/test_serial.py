@@ -1,6 +1,7 @@
 """The port on real ptys and sockets. Times are short here and nothing depends on how short."""
 
 import asyncio
+import gc
 import os
 import pty
 import ssl
@@ -13,15 +14,17 @@ from random import Random
 import pytest
 
 from bridge.cta2045 import commands, datalink
-from bridge.cta2045.commands import Op
+from bridge.cta2045.commands import AppNak, Op
 from bridge.cta2045.datalink import DataLink
 from bridge.cta2045.dialogue import Dialogue
 from bridge.cta2045.frames import Message
 from bridge.cta2045.ladder import Answer
 from bridge.cta2045.link import Link, Result
+from bridge.cta2045.measure import measure
 from bridge.cta2045.probe import probe
 from bridge.cta2045.serial import SerialPort, address, connector
 from bridge.cta2045.timing import Timing
+from bridge.simulators.cta_appliances import Evse
 from bridge.simulators.cta_device import Faults
 from bridge.simulators.cta_pty import PtyDevice, make
 from certs.authority import Authority, Profile, Role
@@ -112,7 +115,9 @@ async def test_cta_01_a_device_on_a_pty_is_found_and_commanded(tmp_path: Path) -
     await with_device(tmp_path, main, split=True)
 
 
-async def test_a_cable_pulled_in_the_middle_and_plugged_in_again(tmp_path: Path) -> None:
+async def test_a_cable_pulled_in_the_middle_and_plugged_in_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async def main(bench: Bench, port: PtyDevice) -> None:
         await until(lambda: bench.port.is_up)
         pending = asyncio.create_task(bench.port.exchange(commands.encode(commands.event(Op.SHED, 60))))
@@ -128,6 +133,25 @@ async def test_a_cable_pulled_in_the_middle_and_plugged_in_again(tmp_path: Path)
         assert len(bench.events.downs) == 1
 
     await with_device(tmp_path, main)
+    gc.collect()  # where the loop tells of exceptions that nobody fetched
+    assert [each.getMessage() for each in caplog.records if each.name == "asyncio" and each.levelno > 20] == []
+
+
+async def test_a_port_that_is_lost_while_the_bridge_stops_is_closed_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main(bench: Bench, port: PtyDevice) -> None:
+        await until(lambda: bench.port.is_up)
+        port.unplug()
+        for _ in range(3):  # the transport notices, and closes in a thread
+            await asyncio.sleep(0)
+        await bench.stop()
+        await until(lambda: bench.events.downs != [])
+        await asyncio.sleep(0.1)
+
+    await with_device(tmp_path, main)
+    gc.collect()
+    assert [each.getMessage() for each in caplog.records if each.name == "asyncio" and each.levelno > 20] == []
 
 
 async def test_a_port_that_is_not_there_is_waited_for(tmp_path: Path) -> None:
@@ -246,6 +270,54 @@ async def test_cta_02_probe_says_what_a_device_is(tmp_path: Path) -> None:
     text = "\n".join(lines)
     for wanted in ("water heater, electric", "model: SIM-WH", "storage_total", "payload: 256 bytes", "openadr2: no"):
         assert wanted in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "left"),
+    [
+        ("evse", ["shed_pct = 50", "critical_peak_pct = 25"]),
+        ("water-heater", ["shed_pct = 0", "critical_peak_pct = 0"]),
+    ],
+)
+async def test_cta_10_what_shed_and_critical_peak_leave_is_measured_and_ended(
+    tmp_path: Path, kind: str, left: list[str]
+) -> None:
+    lines: list[str] = []
+
+    async def main(bench: Bench, port: PtyDevice) -> None:
+        await bench.stop()
+        path = str(tmp_path / "port")
+        assert await measure(path, lines.append, clock=SystemClock(), draw=system_draw, settle_s=0.05, timing=QUICK)
+        assert port.device.appliance.event is None
+
+    await with_device(tmp_path, main, kind=kind)
+    assert lines[1:] == [f'[cta.models."SIM-{"EVSE" if kind == "evse" else "WH"}"]', *left, "power_level = true"]
+
+
+async def test_cta_10_nothing_is_measured_of_a_device_that_draws_nothing_or_refuses(tmp_path: Path) -> None:
+    lines: list[str] = []
+
+    async def look(path: str) -> bool:
+        return await measure(path, lines.append, clock=SystemClock(), draw=system_draw, settle_s=0.05, timing=QUICK)
+
+    async def main(bench: Bench, port: PtyDevice) -> None:
+        await bench.stop()
+        refused = dict.fromkeys((Op.SHED, Op.CRITICAL_PEAK, Op.POWER_LEVEL), AppNak.OPCODE1)
+        port.device.faults.app_naks = refused
+        assert await look(str(tmp_path / "port"))
+        assert isinstance(port.device.appliance, Evse)
+        port.device.appliance.connected = False
+        assert not await look(str(tmp_path / "port"))
+
+    await with_device(tmp_path, main)
+    assert "# shed_pct: shed is refused or cannot be measured" in lines
+    assert "power_level = false" in lines
+    assert lines[-1] == "it draws 0 W: nothing can be measured; let it draw what it can, and try again"
+
+
+async def test_cta_17_nothing_is_measured_over_an_open_network() -> None:
+    with pytest.raises(ValueError, match="only with TLS"):
+        await measure("tcp://192.0.2.1:1", print, clock=SystemClock(), draw=system_draw, settle_s=0.05)
 
 
 async def test_probe_of_a_silent_port(tmp_path: Path) -> None:

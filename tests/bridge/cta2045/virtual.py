@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
+
 from bridge.cta2045.bodies import Info
 from bridge.cta2045.delivery import Delivery, OrderOutcome, Patience
 from bridge.cta2045.dialogue import Facts
@@ -31,12 +34,20 @@ class _Jump(selectors.SelectSelector):
     """Never waits: what would be waited for has passed at once."""
 
     passed = 0.0
+    engine: AsyncEngine | None = None  # time stands still while one of its connections is in use
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         events = super().select(0)
+        while not events and timeout and _in_use(self.engine):
+            events = super().select(0.01)
         if not events and timeout is not None:
             self.passed += timeout
         return events
+
+
+def _in_use(engine: AsyncEngine | None) -> bool:
+    pools = () if engine is None else (engine.sync_engine.pool, getattr(engine, "readers", engine).sync_engine.pool)
+    return any(pool.checkedout() for pool in pools if isinstance(pool, QueuePool))
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -48,6 +59,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._jump.passed
+
+    def waits_for(self, engine: AsyncEngine) -> None:
+        """Let no time pass while this database works."""
+        self._jump.engine = engine
 
 
 def virtually(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -86,6 +101,9 @@ class Cable(asyncio.Transport):
 
     def abort(self) -> None:
         self.pull(tell=False)
+
+    def is_closing(self) -> bool:
+        return not self.open
 
     def pull(self, *, tell: bool = True) -> None:
         if self.open:

@@ -15,12 +15,14 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
 from bridge.ocpp.central import CentralSystem
+from bridge.ocpp.knowledge import Knowledge
 from bridge.ocpp.settings import ChargerConfig, OcppSettings
 from bridge.simulators.charge_point import Access, Script, SimulatedChargePoint
 from bridge.simulators.charger import BEHAVIOURS, Charger
 from bridge.simulators.ev import Ev
 from bridge.simulators.hardware import Hardware
-from bridge.target import LimitPeriod, LimitSchedule, MeterReading
+from bridge.store import BridgeStore
+from bridge.target import CarNeeds, LimitPeriod, LimitSchedule, MeterReading
 from runtime.clock import FakeClock
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -55,6 +57,9 @@ class Fleet:
     def driver_action(self, identity: str, kind: str, now: datetime) -> None:
         self._note("driver", identity, kind)
 
+    def needs(self, identity: str, needs: CarNeeds, now: datetime) -> None:
+        self._note("needs", identity, needs)
+
     async def until(self, condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
         """Wait until ``condition`` holds; looked at after every event."""
         async with asyncio.timeout(patience_s):
@@ -70,6 +75,7 @@ def make_settings(**changes: Any) -> OcppSettings:
     """Settings on a free port without TLS."""
     values: dict[str, Any] = {"port": 0, "security_profile": 0, "allow_insecure": True, "meter_interval_s": 10}
     values["read_back_s"] = None  # it is asked for where it is the matter
+    values["probe"] = False  # likewise
     return OcppSettings(**(values | changes))
 
 
@@ -107,12 +113,20 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(*chargers: ChargerConfig, **settings: Any) -> AsyncIterator[Bench]:
+async def bench(
+    *chargers: ChargerConfig, knowledge: Knowledge | None = None, store: BridgeStore | None = None, **settings: Any
+) -> AsyncIterator[Bench]:
     """Run a central system that knows ``chargers``."""
     ocpp.messages.ASYNC_VALIDATION = False  # as the fleet does: in line is quicker than in a thread
     fleet, clock, registry = Fleet(), FakeClock(START), CollectorRegistry()
     central = CentralSystem(
-        settings=make_settings(**settings), chargers=chargers, events=fleet, clock=clock, registry=registry
+        settings=make_settings(**settings),
+        chargers=chargers,
+        events=fleet,
+        clock=clock,
+        registry=registry,
+        knowledge=knowledge,
+        store=store,
     )
     await central.start()
     async with aiohttp.ClientSession() as http:
@@ -134,6 +148,7 @@ def simulated(
     password: str | None = None,
     access: Access | None = None,
     ev: Ev | None = None,
+    divides_by_use: bool = False,
     override_by_app: Any = None,
     **script: Any,
 ) -> SimulatedChargePoint:
@@ -145,6 +160,7 @@ def simulated(
         max_a=max_a,
         behaviour=BEHAVIOURS[behaviour],
         units=units,
+        divides_by_use=divides_by_use,
         now=at.clock.now(),
     )
     return SimulatedChargePoint(

@@ -72,25 +72,28 @@ async def test_no_limit_is_sent_before_the_boot() -> None:
     ("answers", "outcome"),
     [
         (("Accepted",), CommandOutcome.ACCEPTED),
-        (("Rejected",), CommandOutcome.REJECTED),
-        (("NotSupported",), CommandOutcome.NOT_SUPPORTED),
-        (("!NotImplemented",), CommandOutcome.NOT_SUPPORTED),
-        (("!NotSupported",), CommandOutcome.NOT_SUPPORTED),
-        (("!PropertyConstraintViolation",), CommandOutcome.REJECTED),
+        (("Rejected", "Rejected"), CommandOutcome.REJECTED),
+        (("Rejected", "Accepted"), CommandOutcome.ACCEPTED),
+        (("NotSupported", "NotSupported"), CommandOutcome.NOT_SUPPORTED),
+        (("!NotImplemented", "!NotImplemented"), CommandOutcome.NOT_SUPPORTED),
+        (("!NotSupported", "!NotSupported"), CommandOutcome.NOT_SUPPORTED),
+        (("!PropertyConstraintViolation", "Accepted"), CommandOutcome.ACCEPTED),
+        (("!PropertyConstraintViolation", "Rejected"), CommandOutcome.REJECTED),
         (("!InternalError",), CommandOutcome.ERROR),
     ],
 )
-async def test_without_a_session_the_answer_to_the_default_profile_is_the_outcome(
+async def test_ocp_04_without_a_session_the_default_profile_goes_and_after_a_no_the_station_maximum(
     answers: tuple[str, ...], outcome: CommandOutcome
 ) -> None:
     async with bench(CHARGER) as at, raw(at) as charger:
         await charger.boot()
         await at.fleet.heard("connected", "CP-1")
         command = asyncio.create_task(at.central.set_limit("CP-1", at.schedule(10.0)))
-        (sent,) = await answer_profiles(charger, *answers)
-        assert sent["connectorId"] == 0
-        assert sent["csChargingProfiles"]["chargingProfilePurpose"] == "TxDefaultProfile"
-        assert sent["csChargingProfiles"]["stackLevel"] == 1
+        sent = await answer_profiles(charger, *answers)
+        purposes = [each["csChargingProfiles"]["chargingProfilePurpose"] for each in sent]
+        assert purposes == ["TxDefaultProfile", "ChargePointMaxProfile"][: len(answers)]
+        assert {each["connectorId"] for each in sent} == {0}
+        assert {each["csChargingProfiles"]["stackLevel"] for each in sent} == {1}
         assert (await command).outcome is outcome
         assert at.value("ocpp_commands_total", command="set", outcome=outcome.value) == 1
 
@@ -101,8 +104,9 @@ async def test_without_a_session_the_answer_to_the_default_profile_is_the_outcom
         (("Accepted", "Accepted"), CommandOutcome.ACCEPTED),
         (("Accepted", "Rejected"), CommandOutcome.ACCEPTED),
         (("Rejected", "Accepted"), CommandOutcome.ACCEPTED),
-        (("Rejected", "NotSupported"), CommandOutcome.REJECTED),
-        (("!GenericError", "Rejected"), CommandOutcome.ERROR),
+        (("Rejected", "NotSupported", "Rejected"), CommandOutcome.REJECTED),
+        (("Rejected", "NotSupported", "Accepted"), CommandOutcome.ACCEPTED),
+        (("!GenericError", "Rejected", "Rejected"), CommandOutcome.ERROR),
     ],
 )
 async def test_ocp_04_a_running_session_gets_its_own_profile_first_and_then_the_default(
@@ -112,7 +116,7 @@ async def test_ocp_04_a_running_session_gets_its_own_profile_first_and_then_the_
         await charger.boot()
         number = await begin(charger, at)
         command = asyncio.create_task(at.central.set_limit("CP-1", at.schedule(10.0)))
-        session, default = await answer_profiles(charger, *answers)
+        session, default, *_ = await answer_profiles(charger, *answers)
         assert session["csChargingProfiles"]["chargingProfilePurpose"] == "TxProfile"
         assert session["csChargingProfiles"]["transactionId"] == number
         assert default["csChargingProfiles"]["chargingProfilePurpose"] == "TxDefaultProfile"
@@ -192,7 +196,7 @@ async def test_a_part_that_is_not_taken_is_sent_again_a_minute_later() -> None:
         await command
         await settled(lambda: at.clock.sleepers == 2)
         at.clock.advance(600)
-        await answer_profiles(other, "Rejected")
+        await answer_profiles(other, "Rejected", "Rejected")
         await settled(lambda: at.value("ocpp_commands_total", command="renew", outcome="rejected") == 1)
         await settled(lambda: at.clock.sleepers == 1)
         at.clock.advance(61)
@@ -549,7 +553,7 @@ async def test_a_part_that_is_never_taken_is_given_up_with_the_limit() -> None:
             await settled(lambda: at.clock.sleepers >= 1)
             at.clock.advance(seconds)
             if seconds == 600:
-                await answer_profiles(other, "Rejected")
+                await answer_profiles(other, "Rejected", "Rejected")
             await settled(lambda: at.value("ocpp_commands_total", command="renew", outcome="rejected") == 1)
         await settled(lambda: at.central._installed["CP-1"].due is None)
         assert at.value("ocpp_commands_total", command="renew", outcome="error") == 1
@@ -561,9 +565,9 @@ async def test_a_schedule_that_is_refused_leaves_the_parts_of_the_one_before_to_
         await other.boot()
         await at.fleet.heard("connected", "CP-1")
         periods = tuple(LimitPeriod(start_s=600 * i, limit_a=8.0 + i) for i in range(3))
-        for limits, answer in ((periods, "Accepted"), (periods[:1], "Rejected")):
+        for limits, answers in ((periods, ("Accepted",)), (periods[:1], ("Rejected", "Rejected"))):
             command = asyncio.create_task(at.central.set_limit("CP-1", replace(at.schedule(8.0), periods=limits)))
-            await answer_profiles(other, answer)
+            await answer_profiles(other, *answers)
             await command
         await settled(lambda: at.clock.sleepers >= 1)
         at.clock.advance(600)

@@ -1,6 +1,7 @@
 """bridge.ocpp.frames: every frame is read or answered; nothing is raised."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from bridge.ocpp.frames import (
     call_error,
     parse,
     serialise,
+    tail_of,
     wire_code,
 )
 
@@ -142,3 +144,20 @@ def test_ocpp16_errata_5_1_5_2_codes_keep_their_spelling() -> None:
 
 def test_a_description_is_cut_to_its_255_characters() -> None:
     assert len(call_error("a", ErrorCode.GENERIC, "x" * 999, V16).description) == 255
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[2,"1","Vendor",{"a" : [1.0,1e5], "é":null}]',
+        '[3,"1",{ }]',
+        '[4,"1","Code","why",{"b" :1}]',
+        '[4,"1","Code"]',
+    ],
+)
+def test_a_frame_is_passed_on_byte_for_byte_under_another_id(text: str) -> None:
+    frame = parse(text, Version.V16)
+    assert not isinstance(frame, BadFrame)
+    passed = serialise(replace(frame, unique_id='x"2', tail=tail_of(text)))
+    assert passed == text.replace('"1"', '"x\\"2"', 1)
+    assert replace(frame, tail=tail_of(text)) == frame  # how it came is no part of what it says

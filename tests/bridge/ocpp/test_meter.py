@@ -102,9 +102,32 @@ def test_signed_data_is_not_read_as_a_number() -> None:
 
 def test_other_measurands_make_no_reading() -> None:
     entries = [
-        {"timestamp": "2026-03-01T12:00:00Z", "sampledValue": [value("20", "SoC"), value("9", "Current.Offered")]}
+        {"timestamp": "2026-03-01T12:00:00Z", "sampledValue": [value("20", "RPM"), value("9", "Current.Offered")]}
     ]
     assert parse_meter_values(entries, WIRED, NOW) == ()
+
+
+def test_tel_10_the_state_of_charge_is_a_share_told_by_the_car_and_nothing_else() -> None:
+    assert one(value("42.5", "SoC", unit="Percent", location="EV"), value("7200", POWER)).soc == 0.425
+    alone = one(value(80, "SoC", location="EV"))
+    assert (alone.soc, alone.metered) == (0.8, False)
+    for wrong in ("full", 101, -1):
+        assert one(value(wrong, "SoC"), value("7200", POWER)).soc is None
+    assert one(value("42", "SoC", format="SignedData"), value("7200", POWER)).soc is None
+
+
+def test_tel_02_the_mains_frequency_is_taken_beside_a_meter_value() -> None:
+    assert one(value("7200", POWER), value("49.97", "Frequency")).frequency_hz == 49.97
+    assert one(value("7200", POWER), value("49.97", "Frequency", phase="L1")).frequency_hz == 49.97
+    assert one(value("7200", POWER)).frequency_hz is None
+
+
+def test_map_14_power_is_signed_and_what_the_car_gives_back_counts_below_zero() -> None:
+    assert one(value("5000", "Power.Active.Export", unit="W")).power_w == -5000.0
+    both = one(value("0", POWER), value("3.6", "Power.Active.Export", unit="kW"))
+    assert (both.power_w, both.source) == (-3600.0, "power")
+    by_phase = one(*(value("1000", "Power.Active.Export", phase=phase) for phase in ("L1", "L2", "L3")))
+    assert (by_phase.power_w, by_phase.source) == (-3000.0, "power per phase")
 
 
 def test_several_values_come_oldest_first_with_their_own_stamps() -> None:

@@ -160,3 +160,46 @@ def test_the_lenient_check_never_raises(payload: Any) -> None:
     checked = schemas.check_inbound(V16, "MeterValues", wrapped)
     if checked.violation is None:
         assert schemas.check_inbound(V16, "MeterValues", checked.payload).violation is None
+
+
+@pytest.mark.parametrize("version", [Version.V16, Version.V201])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"startPeriod": 60.5, "limit": 8.0},
+        {"startPeriod": 60},
+        {"startPeriod": 60, "limit": 8.0, "colour": 1},
+        {"startPeriod": "60", "limit": 8.0},
+        {"startPeriod": 60, "limit": float("nan")},
+    ],
+)
+def test_ocp_05_a_wrong_period_is_found_wherever_it_stands(version: Version, wrong: dict[str, Any]) -> None:
+    """Periods that are like the first need no check by schema of their own; one that is not is found."""
+    schedule = {"chargingRateUnit": "A", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 6.0}]}
+    profile = {"stackLevel": 0, "chargingProfilePurpose": "TxDefaultProfile", "chargingProfileKind": "Absolute"}
+    periods: Any = schedule["chargingSchedulePeriod"]
+    if version is Version.V16:
+        payload = {
+            "connectorId": 0,
+            "csChargingProfiles": profile | {"chargingProfileId": 1, "chargingSchedule": schedule},
+        }
+    else:
+        payload = {"evseId": 0, "chargingProfile": profile | {"id": 1, "chargingSchedule": [schedule | {"id": 1}]}}
+    periods.append({"startPeriod": 60, "limit": 8.1})
+    schemas.check_outbound(version, "SetChargingProfile", payload)
+    periods.append(wrong)
+    with pytest.raises(schemas.OutboundInvalid, match="SetChargingProfile"):
+        schemas.check_outbound(version, "SetChargingProfile", payload)
+
+
+def test_ocp_05_a_limit_finer_than_a_tenth_is_found_in_1_6_wherever_it_stands() -> None:
+    periods = [{"startPeriod": 0, "limit": 6.0}, {"startPeriod": 60, "limit": 8.25}]
+    profile = {
+        "chargingProfileId": 1,
+        "stackLevel": 0,
+        "chargingProfilePurpose": "TxDefaultProfile",
+        "chargingProfileKind": "Absolute",
+        "chargingSchedule": {"chargingRateUnit": "A", "chargingSchedulePeriod": periods},
+    }
+    with pytest.raises(schemas.OutboundInvalid, match=r"8\.25"):
+        schemas.check_outbound(Version.V16, "SetChargingProfile", {"connectorId": 0, "csChargingProfiles": profile})

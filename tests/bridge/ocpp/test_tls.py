@@ -2,6 +2,7 @@
 
 import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import ClientError
@@ -27,7 +28,7 @@ class Pki:
     def station(self, identity: str, organisation: str = "CPO") -> Issued:
         return self.authority.issue(Profile.OCPP_STATION, identity, now=self.now, organisation=organisation)
 
-    def settings(self, profile: int) -> dict[str, object]:
+    def settings(self, profile: int) -> dict[str, Any]:
         cert, key = self.server.chain
         return {
             "security_profile": profile,

@@ -10,18 +10,29 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.arbiter import Override
 from bridge.asks import Content, Reference
+from bridge.cta2045.commands import Op
+from bridge.cta2045.memory import Phase as CtaPhase
+from bridge.cta2045.memory import Standing
 from bridge.plan import Draw
 from bridge.store import (
     MIGRATIONS,
     VERSION_TABLE,
+    Alert,
+    AlertMessage,
     BridgeStore,
     Changes,
     Command,
     Installed,
+    MessageState,
     OptTold,
     Outcome,
+    Presence,
+    ProxyMessage,
+    ProxyProfile,
+    ProxyTransaction,
     metadata,
 )
+from bridge.store.cta import StandingStore
 from bridge.store.records import InstallState, Phase
 from bridge.target import CommandOutcome, LimitPeriod, LimitSchedule, MeterReading
 from bridge.verify import OutcomeState
@@ -301,3 +312,94 @@ async def test_map_05_references_are_read_back_by_event_as_they_were_taken_and_g
     assert await store.outcomes(event_id="event-1") == (closed,)
     await store.forget(at(100))
     assert await store.references(["event-1"]) == {("event-1", "evse-2"): stored}
+
+
+async def test_cta_05_what_stands_on_a_device_is_replaced_and_forgotten(store: BridgeStore) -> None:
+    memory = StandingStore(store.engine)
+    assert await memory.load("ECO1") is None
+    first = Standing(
+        device="ECO1",
+        key="1:0/shed",
+        op=Op.SHED,
+        operand=0x1E,
+        since=at(0),
+        ends=at(1800),
+        phase=CtaPhase.SENDING,
+    )
+    await memory.save(first)
+    assert await StandingStore(store.engine).load("ECO1") == first
+    later = replace(first, op=Op.POWER_LEVEL, operand=0x3F, ends=None, phase=CtaPhase.ACTIVE)
+    await memory.save(later)
+    assert await memory.load("ECO1") == later
+    assert await memory.load("ECO2") is None
+    await memory.forget("ECO1")
+    await memory.forget("ECO2")
+    assert await memory.load("ECO1") is None
+
+
+async def test_messages_for_a_csms_behind_the_proxy_are_kept_in_order_until_they_are_forgotten(
+    store: BridgeStore,
+) -> None:
+    message = ProxyMessage(
+        charger="CP1",
+        seq=1,
+        version="ocpp1.6",
+        action="MeterValues",
+        message_id="p-1",
+        tail='"MeterValues",{"v":"é"}',
+        mark="m",
+        state=MessageState.QUEUED,
+        answer="",
+        attempts=0,
+        provisional=None,
+        at=at(0),
+    )
+    transaction = ProxyTransaction(charger="CP1", provisional=2_000_000_000, actual=None, at=at(0))
+    profile = ProxyProfile(charger="CP1", number=5, version="ocpp1.6", tail="{}", held=True, at=at(0))
+    second = replace(message, seq=2, state=MessageState.REFUSED)
+    await store.write(
+        Changes(proxy_messages=(second, message), proxy_transactions=(transaction,), proxy_profiles=(profile,))
+    )
+    assert await store.proxy_messages() == {"CP1": [message, second]}
+    assert await store.proxy_transactions() == {"CP1": {2_000_000_000: transaction}}
+    assert await store.proxy_profiles() == {"CP1": [profile]}
+    await store.write(Changes(proxy_transactions=(replace(transaction, actual=41),), proxy_forgotten=(("CP1", 1),)))
+    assert (await store.proxy_transactions())["CP1"][2_000_000_000].actual == 41
+    await store.forget(at(1))
+    await store.write(Changes(proxy_profiles_gone=(("CP1", 5),)))
+    assert not await store.proxy_messages()
+    assert not await store.proxy_transactions()
+    assert not await store.proxy_profiles()
+
+
+async def test_tel_17_alerts_and_their_messages_are_read_back_and_go_when_they_are_taken(store: BridgeStore) -> None:
+    alert = Alert(alert_id="a", kind="k", subject="s", severity="warning", text="t", raised_at=at(0))
+    raised = AlertMessage(alert_id="a", state="raised", document="{}", made_at=at(0), not_before=at(0))
+    cleared = replace(raised, state="cleared", made_at=at(5), not_before=at(5))
+    await store.write(Changes(alerts=(alert,), alert_messages=(cleared, raised)))
+    assert await store.alerts(open_only=True) == (alert,)
+    assert await store.alert_messages(10) == (raised, cleared)
+    over = replace(alert, cleared_at=at(5))
+    later = replace(raised, attempts=1, not_before=at(10))
+    await store.write(Changes(alerts=(over,), alert_messages=(later,)))
+    assert await store.alerts(open_only=True) == ()
+    assert await store.alerts(limit=1) == (over,)
+    assert await store.alert_messages(1) == (later,)
+    await store.write(Changes(alert_messages_told=(("a", "raised"),)))
+    assert await store.alert_messages(10) == (cleared,)
+    await store.forget(at(6))
+    assert (await store.alerts(), await store.alert_messages(10)) == ((), ())
+
+
+async def test_out_10_half_hours_to_be_made_anew_are_kept_until_they_were_made_after_that(store: BridgeStore) -> None:
+    await store.write(Changes(late=((at(0), at(60)), (at(1800), at(60)))))
+    await store.write(Changes(late=((at(0), at(90)),)))
+    await store.write(Changes(late_made=((at(0), at(60)), (at(1800), at(60)))))
+    assert await store.late_half_hours() == {at(0): at(90)}
+
+
+async def test_tel_02_tel_14_frequency_and_sessions_are_read_back(store: BridgeStore) -> None:
+    here = Presence(charger="CP1", at=at(0), online=True, overridden=False, session=True)
+    await store.write(Changes(presence=(here,), readings=(replace(reading(1, 230.0), frequency_hz=49.97),)))
+    assert await store.last_presence() == {"CP1": here}
+    assert [each.frequency_hz for each in await store.samples(["CP1"], at(0), at(5))] == [49.97]

@@ -21,6 +21,7 @@ from openadr.model import (
 from openadr.times import ZERO, Duration
 from runtime.database import upgrade
 from tests.databases import drift, open_engine
+from tests.vtn.blocks import blocks_of_rows
 from tests.vtn.world import START, World, fingerprint, simple_event, stored
 from vtn.store import MIGRATIONS
 from vtn.store.assignments import _OF_VENS
@@ -374,12 +375,67 @@ def reading(minutes: int, value: float, *, r_id: str = "rid-1", ven_id: str = "v
     )
 
 
+@pytest.mark.parametrize("count", [1, 9, 611, 1234])
+async def test_any_number_of_values_is_kept_with_what_they_have_in_common_and_what_not(
+    store: Store, count: int
+) -> None:
+    await add_vens(store, "ven-a")
+    alike = [reading(minutes, 1.0) for minutes in range(count)]
+    different = [
+        replace(
+            reading(minutes, minutes / 3, r_id=f"rid-{minutes % 3}"),
+            report_request_id="rpt-2",
+            duration_s=minutes or None,
+            resource_id=f"r{minutes % 3}" if minutes % 3 else None,
+            unit="kW" if minutes % 2 else None,
+            online=minutes % 2 == 0,
+            manual_override=None,
+            load_control_state="{}" if minutes % 4 else None,
+            data_quality=None if minutes % 5 else "Quality Bad - Non Specific",
+            confidence=minutes % 101,
+            accuracy=None if minutes % 7 else 0.1,
+        )
+        for minutes in range(count)
+    ]
+    async with store.write() as tx:
+        await tx.reports.store(blocks_of_rows(alike))
+        await tx.reports.store(blocks_of_rows(reversed(different)))
+    async with store.read() as tx:
+        rows = await tx.reports.page(limit=10_000)
+    kept = [replace(row, row_id=None) for row in rows]
+    assert sorted(kept, key=lambda row: (row.report_request_id, row.dtstart)) == [*alike, *different]
+
+
+async def test_rule_346_of_the_same_value_twice_in_one_report_the_later_counts(store: Store) -> None:
+    await add_vens(store, "ven-a")
+    texts = tuple(f"2026-01-01T00:0{minute}:00Z" for minute in (0, 1, 0))
+    (block,) = blocks_of_rows([reading(0, 1.0), reading(1, 2.0), reading(0, 3.0)])
+    async with store.write() as tx:
+        await tx.reports.store([block])
+    async with store.read() as tx:
+        assert [row.value for row in await tx.reports.page()] == [3.0, 2.0]
+    starts = tuple(map(datetime.fromisoformat, texts))
+    async with store.write() as tx:
+        await tx.reports.store([replace(block, report_request_id="rpt-2", dtstart=starts, written=texts)])
+        in_order = replace(block, report_request_id="rpt-3", r_id=("a", "a", "b"), dtstart=starts, written=texts)
+        await tx.reports.store([in_order])
+    async with store.read() as tx:
+        rows = [row for row in await tx.reports.page() if row.report_request_id != "rpt-1"]
+    assert [(row.report_request_id, row.dtstart, row.value) for row in rows] == [
+        ("rpt-2", starts[0], 3.0),
+        ("rpt-3", starts[0], 1.0),
+        ("rpt-3", starts[0], 3.0),
+        ("rpt-2", starts[1], 2.0),
+        ("rpt-3", starts[1], 2.0),
+    ]
+
+
 async def test_rule_346_data_sent_again_replaces_earlier_values(store: Store) -> None:
     await add_vens(store, "ven-a", "ven-b")
     async with store.write() as tx:
-        await tx.reports.store([reading(0, 1.0), reading(1, 2.0)])
-        await tx.reports.store([reading(0, 5.0), reading(2, 3.0), reading(9, 7.0, ven_id="ven-b")])
-        await tx.reports.store([])
+        await tx.reports.store(blocks_of_rows([reading(0, 1.0), reading(1, 2.0)]))
+        await tx.reports.store(blocks_of_rows([reading(0, 5.0), reading(2, 3.0), reading(9, 7.0, ven_id="ven-b")]))
+        await tx.reports.store(blocks_of_rows([]))
     async with store.read() as tx:
         rows = await tx.reports.page(ven_id="ven-a")
         assert [row.value for row in rows] == [5.0, 2.0, 3.0]

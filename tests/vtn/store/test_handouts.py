@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from tests.vtn.world import START, World, simple_event
-from vtn.store.rows import Delivery
+from vtn.store.rows import Delivery, Handout
 from vtn.store.store import Store
 
 DUE = START + timedelta(seconds=60)
@@ -64,3 +64,39 @@ async def test_what_is_not_due_again_and_what_is_outdated(store: Store) -> None:
         (state,) = await tx.events.states("evt-a")
         assert await tx.events.delivery_ids("evt-a") == {"ven-a": ("req-1", "req-2")}
     assert (state.due_at, state.delivered_modification) == (START, 0)
+
+
+async def test_payloads_of_many_vens_with_many_events_are_written_as_if_one_by_one(store: Store) -> None:
+    """Several payloads a VEN, events that need an answer and one that needs none, answered and changed ones."""
+    world = World(store)
+    vens = [f"ven-{number:03}" for number in range(230)]  # more than one statement takes
+    for number, name in enumerate(vens):
+        await world.enrol(name, number)
+    events = [f"evt-{number}" for number in range(3)]
+    for name in events:
+        await world.put(simple_event(name), *vens)
+    async with store.write() as tx:
+        await tx.events.set_state("evt-1", vens[1], answered_modification=0, due_at=None)
+    wait = timedelta(seconds=60)
+    made = [
+        Handout(
+            ven_id=name,
+            request_id=f"req-{name}-{turn}",
+            at=START + timedelta(seconds=turn),
+            events=(("evt-0", 0, wait), ("evt-1", 0, wait), ("evt-2", turn, None)),
+        )
+        for turn in (0, 1)
+        for name in reversed(vens)
+    ]
+    async with store.write() as tx:
+        await tx.events.delivered(made)
+    async with store.read() as tx:
+        for event_id in events:
+            ids = await tx.events.delivery_ids(event_id)
+            assert ids == {name: (f"req-{name}-0", f"req-{name}-1") for name in vens}
+        first, second, third = [await tx.events.states(event_id) for event_id in events]
+    assert {(each.deliveries, each.delivered_at, each.due_at) for each in first} == {
+        (2, START + timedelta(seconds=1), START + timedelta(seconds=61))
+    }
+    assert [each.ven_id for each in second if each.due_at is None] == [vens[1]]
+    assert {(each.delivered_modification, each.deliveries, each.delivered_at) for each in third} == {(0, 1, START)}

@@ -33,9 +33,8 @@ async def test_what_is_claimed_is_claimed_once_until_the_lease_ends(filled: Stor
     assert await claim(filled, limit=2) == ("ven-1", "ven-2")
     assert await claim(filled, "b") == ("ven-3",)
     assert await claim(filled, "b") == ()
-    async with filled.read() as tx:
-        assert not await tx.push.any_due(START)
-        assert await tx.push.any_due(LATER)
+    assert not await filled.push_due(START)
+    assert await filled.push_due(LATER)
     async with filled.write() as tx:
         assert await tx.push.renew("ven-1", "a", LATER)
         assert not await tx.push.renew("ven-3", "a", LATER)

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from runtime.database import create_engine, upgrade
+from tests.vtn.blocks import blocks_of_rows
 from tests.vtn.store.test_contract import add_vens, reading
 from tests.vtn.world import START
 from vtn.store import MIGRATIONS
@@ -25,7 +26,7 @@ ALL = Selection()
 
 async def keep(store: Store, *rows: Telemetry) -> None:
     async with store.write() as tx:
-        await tx.reports.store(rows)
+        await tx.reports.store(blocks_of_rows(rows))
 
 
 async def buckets(store: Store, seconds: int, which: Selection = ALL, size: int = 1000) -> list[Bucket]:
@@ -156,7 +157,7 @@ async def test_a_value_of_a_clock_that_was_years_ahead_gives_way_to_any_other(st
     now = replace(reading(1, 2.0), received_at=START)
     for rows, expected in (([ahead], 1.0), ([now], 2.0), ([ahead], 2.0), ([ahead, now, ahead], 2.0)):
         async with store.write() as tx:
-            await tx.reports.store({each.dtstart: each for each in rows}.values())
+            await tx.reports.store(blocks_of_rows({each.dtstart: each for each in rows}.values()))
         async with store.read() as tx:
             (newest,) = await tx.reports.latest(("ven-a",))
         assert newest.value == expected
