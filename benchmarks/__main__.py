@@ -57,7 +57,7 @@ def page(results: list[Result]) -> str:
         "  them to a callback that does nothing. The run prints how late the event loop came at worst meanwhile.",
         "- `fanout_1000_profiles`: one event to 1,000 OCPP 1.6 chargers of one kind, 24 periods each, without TLS; the",
         "  peer as it comes, with validation. The run prints the time to the last answer and the memory of a charger.",
-        "- `fanout_1000_limits`: the same, each charger with limits of its own, so that nothing can be worked out once.",
+        "- `fanout_1000_limits`: the same, each charger with its own limits, so that nothing can be worked out once.",
         "- `plan_10000`: one event for 10,000 chargers; how long others wait for the bridge's loop at most; the",
         "  peer is the same plan in one piece (our own pure functions; no other product is compared).",
         "- `idle_connection`: memory for a VEN that has polled once and keeps its connection open.",
