@@ -6,8 +6,9 @@ API (so that an operator sees what goes on), the chargers, the supervisor, and t
 
 import importlib.metadata
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -24,7 +25,6 @@ from bridge.downlink import Downlink
 from bridge.ecoport import EcoPorts
 from bridge.fleet import Fleet
 from bridge.jobs import Housekeeper, jobs
-from bridge.link import LinkWatch
 from bridge.lookout import Lookout, lookout, webhook
 from bridge.metrics import BridgeMetrics
 from bridge.needdesk import plug_in_watch
@@ -36,27 +36,23 @@ from bridge.ocpp.proxy import Proxy
 from bridge.outage import lost_after_s
 from bridge.program import Programmes
 from bridge.reload import ProgrammeWatch
-from bridge.resources import Resource
 from bridge.rollup import RollUp
 from bridge.selftest import SelfTester, signer
-from bridge.settings import BridgeSettings, charger_configs, keeping, resources, sampling, supervision, upstreams
+from bridge.settings import BridgeSettings, charger_configs, keeping, resources, sampling, supervision
 from bridge.store import MIGRATIONS, VERSION_TABLE, BridgeStore
 from bridge.supervisor import Supervisor
 from bridge.target import LimitTarget
-from bridge.upstreams import Upstreams
-from bridge.vtnlink import Surroundings, VtnLink, client_tls, open_link
+from bridge.upside import UpSide, up_side
+from bridge.vtnlink import Surroundings, client_tls
 from openadr import tls
 from runtime.clock import Clock, Draw
 from runtime.database import health, upgrade
-from runtime.http import Server, serve
+from runtime.http import HealthCheck, Server, serve
 from runtime.lifecycle import Part, held, task
 from runtime.logs import get_logger
 from runtime.metrics import new_registry
-from ven.client import VenClient
 from ven.listener import push_tls
-from ven.metrics import VenFigures
 from ven.signed import signer_of
-from ven.state import VenStore
 
 STALLED_TICKS = 30.0  # ticks without a finished reconciliation before the supervisor counts as stalled
 
@@ -79,15 +75,13 @@ class Bridge:
     settings: BridgeSettings
     engine: AsyncEngine
     store: BridgeStore
-    ven_store: VenStore
     supervisor: Supervisor
     central: CentralSystem
-    ven: VenClient
     api: web.Application
     registry: CollectorRegistry
     programmes: ProgrammeWatch
     housekeeper: Housekeeper
-    links: tuple[VtnLink, ...]
+    up: UpSide
     cta: CtaSide
     tester: SelfTester
     ecoports: EcoPorts
@@ -115,7 +109,7 @@ class Bridge:
             *self.cta.parts(self.ecoports),
             held("jobs", self.housekeeper.start, self.housekeeper.stop),
             *((task("programmes", self.programmes.run),) if self.settings.programme.reload_s else ()),
-            *(part for link in self.links for part in link.parts()),
+            *self.up.parts(),
             *(() if self.down is None else (task("downstream", self.down.run),)),
         )
 
@@ -155,37 +149,30 @@ def check(settings: BridgeSettings, base: Path) -> None:
     proxy.check(settings.proxies, (each.identity for each in settings.chargers))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ground:
+    """What every part of a bridge stands on."""
+
+    settings: BridgeSettings
+    engine: AsyncEngine
+    store: BridgeStore
+    clock: Clock
+    draw: Draw
+    registry: CollectorRegistry
+
+
 async def build(
     settings: BridgeSettings, *, engine: AsyncEngine, clock: Clock, draw: Draw, base: Path | None = None
 ) -> Bridge:
     """Make a bridge on ``engine``, its tables migrated and its state loaded; ``base`` is the settings file's folder."""
     await upgrade(engine, MIGRATIONS, version_table=VERSION_TABLE)
-    registry = new_registry("oadr-bridge", version())
-    store = BridgeStore(engine)
-    enrolled, chargers = programmes.load(settings.programme.files, base), resources(settings)
-
-    def use(programmes: Programmes) -> None:
-        for link in links:
-            link.assessor.use(programmes)
-        supervisor.use(programmes)
-
-    def patience_s() -> float:
-        return lost_after_s(supervisor.planner.programmes.by_context.values())
-
-    fleet = Fleet((charger.charger for charger in chargers), clock)
-    contents = ContentBook(resources=chargers, fleet=fleet, store=store, clock=clock)
+    store, registry = BridgeStore(engine), new_registry("oadr-bridge", version())
+    on = _Ground(settings=settings, engine=engine, store=store, clock=clock, draw=draw, registry=registry)
+    enrolled, loads = programmes.load(settings.programme.files, base), resources(settings)
+    fleet = Fleet((each.charger for each in loads), clock)
+    contents = ContentBook(resources=loads, fleet=fleet, store=store, clock=clock)
     await contents.load()
-    central = CentralSystem(
-        settings=settings.ocpp,
-        chargers=charger_configs(settings),
-        events=fleet,
-        clock=clock,
-        registry=registry,
-        proxy=Proxy(
-            proxies=settings.proxies, ocpp=settings.ocpp, store=store, clock=clock, draw=draw, registry=registry
-        ),
-        store=store,
-    )
+    central = _central(on, fleet)
     cta = cta_side(
         settings,
         engine=engine,
@@ -196,62 +183,96 @@ async def build(
         registry=registry,
     )
     target = cta.families(central)
-    around = Surroundings(
-        engine=engine,
-        store=store,
-        programmes=enrolled,
-        sampling=sampling(settings),
-        clock=clock,
-        draw=draw,
-        changed=lambda: supervisor.events_changed(),
-        flush=lambda: supervisor.flush(),
-        contents=contents,
-        routes=() if settings.downstream is None else tuple(each.route for each in settings.downstream.routes),
+    up = await up_side(
+        settings,
+        loads,
+        _surroundings(on, enrolled, contents, lambda: supervisor),
+        lost_after_s=lambda: lost_after_s(supervisor.planner.programmes.by_context.values()),
+        registry=registry,
     )
-    figures = VenFigures(registry)
-    links = [await open_link(name, ven, mine, around, figures) for name, ven, mine in upstreams(settings, chargers)]
-    main, leads = links[0], {each.resource_id: each.vtn for each in settings.loads}
-    source = Upstreams([link.lane for link in links], leads)
-    watch = LinkWatch(store, {link.name: link.ven for link in links}, patience_s, source.vtn_of)
     supervisor = Supervisor(
-        resources=chargers,
+        resources=loads,
         programmes=enrolled,
         fleet=fleet,
         target=target,
         store=store,
-        events=source,
-        opts=source,
-        ven_id=main.ven_id,
+        events=up.source,
+        opts=up.source,
+        ven_id=up.main.ven_id,
         clock=clock,
         draw=draw,
         metrics=BridgeMetrics(registry),
         settings=supervision(settings),
-        link=watch,
+        link=up.watch,
         contents=contents,
     )
-    ecoports = cta.minded(
-        supervisor,
-        lambda resource_id: watch.silent_since(leads[resource_id]) is not None,
-        main.ven_id,
+    await supervisor.load()
+    supervisor.watch_enrolment(up.enrol)
+    return _assembled(on, enrolled, base, supervisor, target, central, cta, up)
+
+
+def _central(on: _Ground, fleet: Fleet) -> CentralSystem:
+    """Make the OCPP side; some of its chargers may have a CSMS of their own."""
+    return CentralSystem(
+        settings=on.settings.ocpp,
+        chargers=charger_configs(on.settings),
+        events=fleet,
+        clock=on.clock,
+        registry=on.registry,
+        proxy=Proxy(
+            proxies=on.settings.proxies,
+            ocpp=on.settings.ocpp,
+            store=on.store,
+            clock=on.clock,
+            draw=on.draw,
+            registry=on.registry,
+        ),
+        store=on.store,
     )
+
+
+def _surroundings(
+    on: _Ground, enrolled: Programmes, contents: ContentBook, supervisor: Callable[[], Supervisor]
+) -> Surroundings:
+    """Return what the links to the VTNs know of the bridge; ``supervisor`` is made after them."""
+    downstream = on.settings.downstream
+    return Surroundings(
+        engine=on.engine,
+        store=on.store,
+        programmes=enrolled,
+        sampling=sampling(on.settings),
+        clock=on.clock,
+        draw=on.draw,
+        changed=lambda: supervisor().events_changed(),
+        flush=lambda: supervisor().flush(),
+        contents=contents,
+        routes=() if downstream is None else tuple(each.route for each in downstream.routes),
+    )
+
+
+def _assembled(
+    on: _Ground,
+    enrolled: Programmes,
+    base: Path | None,
+    supervisor: Supervisor,
+    target: LimitTarget,
+    central: CentralSystem,
+    cta: CtaSide,
+    up: UpSide,
+) -> Bridge:
+    """Put around the supervisor what watches it, works for it and shows it."""
+    settings, store, clock = on.settings, on.store, on.clock
+    ecoports = cta.minded(supervisor, up.silent, up.main.ven_id)
     seen = lookout(
         settings.alerts,
         supervisor=supervisor,
         target=target,
         store=store,
-        links=tuple(links),
-        watch=watch,
-        leads=leads,
-        registry=registry,
+        links=up.links,
+        watch=up.watch,
+        leads=up.leads,
+        registry=on.registry,
     )
-    roll_up = RollUp(store, [each.charger for each in chargers])
-    await supervisor.load()
-
-    def amended(found: Mapping[str, Resource]) -> None:
-        for link in links:
-            link.assessor.enrol(found)
-
-    supervisor.watch_enrolment(amended)
     tester = SelfTester(
         supervisor=supervisor,
         target=target,
@@ -261,78 +282,68 @@ async def build(
         sign=signer(settings.ven.key),
         software=f"openadr-gateway {version()}",
     )
-    return Bridge(
-        settings=settings,
-        tester=tester,
-        engine=engine,
-        store=store,
-        ven_store=main.store,
-        supervisor=supervisor,
-        central=central,
-        ven=main.ven,
-        links=tuple(links),
-        cta=cta,
-        ecoports=ecoports,
-        down=None if settings.downstream is None else Downlink(settings.downstream, source.everything, clock),
-        housekeeper=Housekeeper(
-            (*jobs(store, roll_up, keeping(settings)), *seen.jobs, plug_in_watch(supervisor)), clock
-        ),
-        programmes=ProgrammeWatch(
-            files=settings.programme.files,
-            base=base,
-            current=enrolled,
-            use=use,
-            clock=clock,
-            every_s=settings.programme.reload_s,
-        ),
-        api=_api(settings, supervisor, target, central, tester, ecoports, seen, store, links, engine, clock, registry),
-        registry=registry,
-    )
-
-
-def _api(
-    settings: BridgeSettings,
-    supervisor: Supervisor,
-    target: LimitTarget,
-    central: CentralSystem,
-    tester: SelfTester,
-    ecoports: EcoPorts,
-    seen: Lookout,
-    store: BridgeStore,
-    links: Sequence[VtnLink],
-    engine: AsyncEngine,
-    clock: Clock,
-    registry: CollectorRegistry,
-) -> web.Application:
-    async def database() -> None:
-        await health(engine)
-
-    async def supervised() -> None:
-        at, now = supervisor.reconciled_at, clock.now()
-        if at is None or (now - at).total_seconds() > STALLED_TICKS * settings.dispatch.tick_s:
-            raise Stalled(f"the last finished round was at {at}")
-
-    vens = {link.name: link.ven for link in links}
     api = Api(
         supervisor=supervisor,
         target=target,
         store=store,
         clock=clock,
         version=version(),
-        vens=vens,
+        vens={link.name: link.ven for link in up.links},
         overview=seen.overview,
         tariff=Tariff(rates=settings.energy.rates, currency=settings.energy.currency),
         devices=ecoports,
         central=central,
         tester=tester,
     )
-    return build_api(
-        api,
-        token=settings.api.token.get_secret_value(),
-        checks={
-            "database": database,
-            "supervisor": supervised,
-            **{f"ven {link.name}".rstrip(): link.ven.health for link in links},
-        },
-        registry=registry,
+    return Bridge(
+        settings=settings,
+        tester=tester,
+        engine=on.engine,
+        store=store,
+        supervisor=supervisor,
+        central=central,
+        up=up,
+        cta=cta,
+        ecoports=ecoports,
+        down=None if settings.downstream is None else Downlink(settings.downstream, up.source.everything, clock),
+        housekeeper=_housekeeper(on, supervisor, seen),
+        programmes=_programme_watch(on, enrolled, base, supervisor, up),
+        api=build_api(
+            api,
+            token=settings.api.token.get_secret_value(),
+            checks={"database": partial(health, on.engine), "supervisor": _pulse(on, supervisor), **up.checks()},
+            registry=on.registry,
+        ),
+        registry=on.registry,
     )
+
+
+def _housekeeper(on: _Ground, supervisor: Supervisor, seen: Lookout) -> Housekeeper:
+    roll_up = RollUp(on.store, [each.charger for each in supervisor.resources.values()])
+    return Housekeeper(
+        (*jobs(on.store, roll_up, keeping(on.settings)), *seen.jobs, plug_in_watch(supervisor)), on.clock
+    )
+
+
+def _programme_watch(
+    on: _Ground, enrolled: Programmes, base: Path | None, supervisor: Supervisor, up: UpSide
+) -> ProgrammeWatch:
+    def use(found: Programmes) -> None:
+        up.use(found)
+        supervisor.use(found)
+
+    section = on.settings.programme
+    return ProgrammeWatch(
+        files=section.files, base=base, current=enrolled, use=use, clock=on.clock, every_s=section.reload_s
+    )
+
+
+def _pulse(on: _Ground, supervisor: Supervisor) -> HealthCheck:
+    """Return the check that the supervisor finishes its rounds. It raises ``Stalled``."""
+
+    async def supervised() -> None:
+        at, now = supervisor.reconciled_at, on.clock.now()
+        if at is None or (now - at).total_seconds() > STALLED_TICKS * on.settings.dispatch.tick_s:
+            raise Stalled(f"the last finished round was at {at}")
+
+    return supervised

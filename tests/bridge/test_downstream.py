@@ -127,8 +127,7 @@ group_ids = ["north"]
     bridge = await build(settings, engine=engine, clock=SystemClock(), draw=lambda: 0.5, base=tmp_path)
     assert [part.name for part in bridge.parts()][-1] == "downstream"
     assert await bridge.supervisor.reconcile(SystemClock().now()) is False
-    assert bridge.links[0].ven is bridge.ven
-    await bridge.ven.close()
+    await bridge.up.main.ven.close()
     await bridge.supervisor.dispatcher.close()
     await bridge.supervisor.escalator.close()
     await engine.dispose()

@@ -57,7 +57,7 @@ class Pair:
         """Let both VENs do what is due, and the supervisor follow."""
         assert self.bridge is not None
         for _ in range(2):
-            for link in self.bridge.links:
+            for link in self.bridge.up.links:
                 await link.ven.poll_once()
             await self.bridge.supervisor.reconcile(self.clock.now())
         return self.bridge
@@ -65,7 +65,7 @@ class Pair:
     async def kill(self) -> None:
         """End the bridge as kill -9 does: nothing is written any more."""
         assert self.bridge is not None
-        for link in self.bridge.links:
+        for link in self.bridge.up.links:
             await link.ven.close()
         await self.bridge.engine.dispose()
 
@@ -179,7 +179,7 @@ async def test_out_03_one_silent_vtn_is_no_silence_of_the_other(pair: Pair) -> N
     await pair.aggregator.stop()
     for _ in range(80):
         pair.clock.advance(60)
-        await bridge.links[0].ven.poll_once()
+        await bridge.up.main.ven.poll_once()
         await bridge.supervisor.reconcile(pair.clock.now())
     now = pair.clock.now()
     assert [bridge.supervisor.effective(name, now).limit_a for _, name, _, _ in CHARGERS] == [24.0, None, 24.0]

@@ -261,11 +261,6 @@ class Reports:
         query = query.limit(limit).with_for_update(skip_locked=True)
         return tuple(_request(row) for row in await self._connection.execute(query))
 
-    async def any_due(self, now: datetime) -> bool:
-        """True if there is a request to be looked at."""
-        query = select(report_request.c.due_at).where(report_request.c.due_at <= now).limit(1)
-        return (await self._connection.execute(query)).first() is not None
-
     async def states(self) -> dict[str, int]:
         """Return how many requests are in each state that is open."""
         query = select(report_request.c.state, func.count()).where(report_request.c.state.in_(_OPEN))

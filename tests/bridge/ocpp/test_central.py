@@ -209,6 +209,7 @@ async def test_a_part_that_is_not_taken_is_sent_again_a_minute_later() -> None:
 async def test_a_renewal_ends_with_the_limit(version: str) -> None:
     async with bench(CHARGER, max_periods=1) as at, running(point := simulated(at, version=version)):
         await charging(at, point)
+        await settled(lambda: at.clock.sleepers == 2)  # the link's wait for a boot, and the next meter values
         before = at.clock.sleepers
         await at.central.set_limit("CP-1", at.schedule(8.0, length_s=30 * 86_400))
         await settled(lambda: at.clock.sleepers == before + 1)
