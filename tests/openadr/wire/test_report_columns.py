@@ -162,6 +162,7 @@ def test_intervals_that_are_not_plain_are_not_read_by_columns() -> None:
         (timed, timed, ReportInterval(dtstart=START, payloads=(one, one)), ReportInterval(dtstart=START, payloads=())),
         (timed, ReportInterval(dtstart=START, payloads=(one, one, one))),
         (timed, ReportInterval(dtstart=START, payloads=(), feeds=("<feed xmlns='http://www.w3.org/2005/Atom'/>",))),
+        (ReportInterval(dtstart=START, payloads=(one,), feeds=("<feed xmlns='http://www.w3.org/2005/Atom'/>",)),),
     ):
         try:
             found = read_plain(element(written(*intervals)))
