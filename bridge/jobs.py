@@ -5,6 +5,7 @@ repeated run changes nothing: the store is the truth, the scheduler keeps its jo
 time; runs that were missed are one run. Tests call the jobs with a stepped clock.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -58,6 +59,7 @@ class Housekeeper:
 
     def __init__(self, todo: tuple[Job, ...], clock: Clock) -> None:
         self._clock = clock
+        self._running: set[asyncio.Task[None]] = set()
         self._scheduler = AsyncIOScheduler(timezone="UTC")
         for job in todo:
             self._scheduler.add_job(
@@ -77,11 +79,19 @@ class Housekeeper:
         self._scheduler.start()
 
     async def stop(self) -> None:
-        """End; a run under way is given up, for doing it again is harmless."""
+        """End; a run under way is given up: doing it again is harmless. It has let go of the database after this."""
+        running = tuple(self._running)
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+        for each in running:
+            each.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
     async def _guarded(self, job: Job) -> None:
+        this = asyncio.current_task()
+        if this is not None:
+            self._running.add(this)
+            this.add_done_callback(self._running.discard)
         with bound_reference():
             try:
                 await job.run(self._clock.now())

@@ -54,3 +54,22 @@ async def test_the_scheduler_runs_each_job_at_once_and_a_fault_of_one_stops_nobo
         await keeper.stop()
     assert len(seen) == 1
     assert [line["job"] for line in lines if line["event"] == "job failed"] == ["bad"]
+
+
+async def test_a_run_under_way_has_ended_when_the_housekeeper_has() -> None:
+    begun, ended = asyncio.Event(), asyncio.Event()
+
+    async def long(_now: datetime) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)  # as a transaction that is rolled back
+            ended.set()
+
+    keeper = Housekeeper((Job(name="long", every_s=60, run=long),), SystemClock())
+    await keeper.start()
+    async with asyncio.timeout(60):
+        await begun.wait()
+    await keeper.stop()
+    assert ended.is_set()
