@@ -22,7 +22,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.engine import make_url
@@ -120,3 +122,18 @@ async def _administer(statement: str) -> None:
         pytest.skip(reason)
     finally:
         await server.dispose()
+
+
+async def move_to(engine: AsyncEngine, migrations: Path, version_table: str, revision: str) -> None:
+    """Bring the tables of one room up or down to a revision."""
+    config = Config()
+    config.set_main_option("script_location", str(migrations))
+    config.set_main_option("path_separator", "os")
+
+    def run(connection: Connection) -> None:
+        config.attributes.update(connection=connection, version_table=version_table)
+        present = MigrationContext.configure(connection, opts={"version_table": version_table}).get_current_revision()
+        (command.upgrade if (present or "") < revision else command.downgrade)(config, revision)
+
+    async with engine.begin() as connection:
+        await connection.run_sync(run)

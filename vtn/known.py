@@ -8,12 +8,11 @@ had, ``News`` says all that its next poll needs.
 from dataclasses import dataclass
 from datetime import datetime
 
-from vtn.payloads import NEVER, Contents, Shared, contents
-from vtn.services.events import after, changed_at, joined
+from vtn.payloads import Contents, Shared, contents
+from vtn.services.events import after, changed_at, joined, over_at
 from vtn.services.polling import Waiting
-from vtn.store.rows import AT_ONCE, Assignment, Handout
+from vtn.store.rows import AT_ONCE, NEVER, Assignment, Handout
 
-_NONE = (None, None)
 _KEPT = 100  # things done at a VEN that answers nothing; then they are put in their place
 
 
@@ -49,9 +48,7 @@ class Known:
             return self
         assignments = self.waiting.assignments
         for each in self.done:
-            assignments = (
-                after(assignments, each.deliveries) if isinstance(each, Handout) else joined(assignments, each)
-            )
+            assignments = after(assignments, each) if isinstance(each, Handout) else joined(assignments, each)
         waits = self.waiting
         waiting = Waiting(
             assignments=assignments, queue_due=waits.queue_due, greeting=waits.greeting, closing=waits.closing
@@ -79,13 +76,13 @@ class Known:
         """Return it with new events."""
         quiet = self.quiet_until
         if not self.waiting.closing:
-            dues = (quiet, *(each.state.due for each in new))
+            dues = (quiet, *(each.due for each in new))
             quiet = min((each for each in dues if each is not None), default=None)
-        over_at = _over_at(self.waiting.assignments) if self.over_at is None else self.over_at
+        old_over_at = over_at(self.waiting.assignments) if self.over_at is None else self.over_at
         before = () if self.news is None else self.news.assignments
         old = changed_at(self.waiting.assignments) if self.changed is None else self.changed
         changed = max((each for each in (old, changed_at(new)) if each is not None), default=None)
-        news = _news(joined(before, new), over_at, changed)
+        news = _news(joined(before, new), old_over_at, changed)
         return Known(
             ven_id=self.ven_id,
             signs=self.signs,
@@ -94,7 +91,7 @@ class Known:
             quiet_until=quiet,
             done=(*self.done, new),
             news=news,
-            over_at=NEVER if news is None else over_at,
+            over_at=NEVER if news is None else old_over_at,
             changed=changed,
         )
 
@@ -124,10 +121,7 @@ class Known:
 def _news(assignments: tuple[Assignment, ...], since: datetime, changed: datetime | None) -> News | None:
     """Return news; ``None`` if one of these events has been at the VEN before."""
     first = assignments[0].resource_ids
-    states = [each.state for each in assignments]
-    if any(
-        [each.due != AT_ONCE or (each.delivered_modification, each.answered_modification) != _NONE for each in states]
-    ):
+    if any([each.due != AT_ONCE or each.state.answered_modification is not None for each in assignments]):
         return None
     ends = [each.stored.payload_end for each in assignments]
     return News(
@@ -140,17 +134,10 @@ def _news(assignments: tuple[Assignment, ...], since: datetime, changed: datetim
     )
 
 
-def _over_at(assignments: tuple[Assignment, ...]) -> datetime:
-    """Return when all of them have left the payload."""
-    return max(
-        [NEVER if each.stored.payload_end is None else each.stored.payload_end for each in assignments], default=AT_ONCE
-    )
-
-
 def _quiet_after(waiting: Waiting, made: Handout) -> datetime | None:
     """Return ``quiet_until`` as it is once this payload is handed out."""
     dues = [None if again is None else made.at + again for again in {again for _, _, again in made.events}]
     if len(made.events) < len(waiting.assignments):
         named = {event_id for event_id, _, _ in made.events}
-        dues += [each.state.due for each in waiting.assignments if each.state.event_id not in named]
+        dues += [each.due for each in waiting.assignments if each.state.event_id not in named]
     return min([each for each in (*dues, waiting.queue_due) if each is not None], default=None)

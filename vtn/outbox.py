@@ -21,7 +21,7 @@ from vtn.payloads import Parcel, Payloads
 from vtn.services.context import Desk, SignaturePolicy
 from vtn.services.events import after, hand_out, handout
 from vtn.services.polling import Turn, look, quiet_until, repeats, turn
-from vtn.store.rows import Delivery, Handout
+from vtn.store.rows import Handout
 from vtn.store.store import Gifts, Store
 
 WATCH_S = 1.0  # how late another process may learn of an event; a tenth of the usual poll interval
@@ -77,7 +77,7 @@ class Outbox:
         self._dropped: dict[str, None] = {}  # fingerprints of VENs that will ask again
         self._to_read_ahead = asyncio.Event()
         self._payloads = Payloads(desk.events, current_value=desk.current_value)
-        self._unwritten: list[Delivery | Handout] = []
+        self._unwritten: list[Handout] = []
         self._writing = asyncio.Lock()  # who reads after writing must not read in the middle of it
         self._seen: dict[str, datetime] = {}  # by fingerprint
         self._foreign: int | None = None
@@ -177,22 +177,22 @@ class Outbox:
         """Answer with nothing but events that the VEN has never had."""
         payload = self._payloads.of(news.assignments, news.changed, news.contents, now)
         request_id = self._desk.new_id("req")
-        made = Handout(ven_id=known.ven_id, request_id=request_id, at=now, events=payload.first)
+        made = Handout(ven_id=known.ven_id, request_id=request_id, at=now, events=payload.first, until=payload.over_at)
         self._note(known, made)
         self._known[fingerprint] = known.handed_news(news, payload, made)
         return payload.around_same(known.ven_id, news.named or (), request_id, self._desk.vtn_id)
 
-    def _note(self, known: Known, *made: Delivery | Handout) -> None:
+    def _note(self, known: Known, made: Handout) -> None:
         """Note what was handed out to a VEN."""
-        self._unwritten += made
+        self._unwritten.append(made)
         if self._running is not None:
             self._running.outdated.add(known.ven_id)  # it may have begun before this
 
-    def _made(self, fingerprint: str, known: Known, made: tuple[Delivery, ...]) -> None:
-        """Note what was handed out to a VEN event by event, and remember it."""
-        if not made:
+    def _made(self, fingerprint: str, known: Known, made: Handout | None) -> None:
+        """Note what was handed out to a VEN, and remember it."""
+        if made is None:
             return
-        self._note(known, *made)
+        self._note(known, made)
         if self._known.get(fingerprint) is known:
             waiting = replace(known.waiting, assignments=after(known.waiting.assignments, made))
             self._known[fingerprint] = replace(known, waiting=waiting, quiet_until=quiet_until(waiting))

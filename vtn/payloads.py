@@ -5,7 +5,7 @@ own target it gives the same message as encoding the whole.
 """
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 
 from openadr.model import Event
@@ -13,10 +13,10 @@ from openadr.timeline import next_change
 from openadr.wire import PayloadFrame, encode_payload_frame, encode_target
 from vtn.packing import MOST, compressed, stored
 from vtn.services.context import RetryPolicy, done
-from vtn.services.events import Firsts, addressed, changed_at, firsts, fresh, stamped
-from vtn.store.rows import AT_ONCE, Assignment, StoredEvent
+from vtn.services.events import addressed, changed_at, firsts, fresh, over_at, stamped
+from vtn.store import rows
+from vtn.store.rows import Assignment, StoredEvent
 
-NEVER = datetime.max.replace(tzinfo=UTC)
 SETS = 1_000  # different sets of events that VENs have at one time
 _FEW = 2  # VENs for which nothing is compressed in advance: it costs half as much again as compressing one payload
 _LENGTHS = 20  # different ones of targets for which the rest of a payload is compressed in advance, 2 kB each
@@ -41,19 +41,17 @@ class Shared:
 
     stored: tuple[StoredEvent, ...]  # what it was made of; remembered by identity, so they have to stay
     events: tuple[Event, ...]
-    first: Firsts  # what to record of the first hand-out
+    first: rows.Contents  # what to record of the first hand-out
     since: datetime
     until: datetime | None
+    over_at: datetime  # when the last of them leaves the payload
     again: timedelta | None = field(init=False)  # how long after the first hand-out something is due again
-    over_at: datetime = field(init=False)  # when the last of them leaves the payload
     _frame: PayloadFrame | None = field(default=None, init=False)  # of the answer to a poll
     _packed: dict[tuple[int, int], tuple[bytes, ...]] = field(default_factory=dict, init=False)
     _asked: dict[tuple[int, int], int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.again = min([again for _, _, again in self.first if again is not None], default=None)
-        ends = [NEVER if each.payload_end is None else each.payload_end for each in self.stored]
-        self.over_at = max(ends, default=AT_ONCE)
 
     def holds(self, now: datetime) -> bool:
         """True while it is still what would be made at ``now``."""
@@ -132,7 +130,7 @@ class Payloads:
         """Return what the VEN with these events shares with others, and which of them are in its payload."""
         due = fresh(assignments, now)
         if not due:
-            return Shared((), (), (), now, now), ()
+            return Shared((), (), (), now, now, now), ()
         changed = changed_at(assignments)
         return self.of(due, changed, contents(due, changed), now), due
 
@@ -142,7 +140,7 @@ class Payloads:
         if known is None or not known.holds(now):
             events = stamped(due, now, current_value=self._current_value, changed=changed)
             stored = tuple(each.stored for each in due)
-            known = Shared(stored, events, firsts(due, self._retry), now, next_change(events, now))
+            known = Shared(stored, events, firsts(due, self._retry), now, next_change(events, now), over_at(due))
             if len(self._shared) >= SETS:
                 self._shared.clear()
             self._shared[same] = known

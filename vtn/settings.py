@@ -148,7 +148,12 @@ class RetentionSection(Section):
         400, ge=1, le=36_500, description="A year and a month: settlement, and a baseline of the same season"
     )
     events_days: int = Field(400, ge=1, le=36_500, description="After their end, with versions, answers and opts")
-    deliveries_days: int = Field(90, ge=1, le=36_500, description="When which payload with an event was handed out")
+    deliveries_days: int = Field(
+        400,
+        ge=1,
+        le=36_500,
+        description="Which payload was handed out when; of older events only the answers are known",
+    )
     queue_days: int = Field(30, ge=1, le=36_500, description="Payloads that were answered or given up")
     idempotency_days: int = Field(7, ge=1, le=36_500, description="Answers kept for a repeated Idempotency-Key")
 

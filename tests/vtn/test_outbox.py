@@ -77,9 +77,8 @@ async def test_what_is_handed_out_from_memory_is_repeated_written_and_settled_li
     assert await look(outbox, party, 60) == ("evt-a",)
     await outbox.write_deliveries()
     async with world.store.read() as tx:
-        (state,) = await tx.events.states("evt-a")
-        assert len((await tx.events.delivery_ids("evt-a"))["ven-a"]) == 2
-    assert (state.deliveries, state.due_at) == (2, START + timedelta(seconds=180))
+        handed, request_ids = (await tx.events.handed("evt-a"))["ven-a"]
+    assert (handed.times, len(request_ids), handed.due_at) == (2, 2, START + timedelta(seconds=180))
     answer = EventResponse(request_id="req-1", event_id="evt-a", modification_number=0, opt_type=OptType.OPT_IN)
     await party.send(CreatedEvent(response=EiResponse(), ven_id="ven-a", event_responses=(answer,)))
     assert await look(outbox, party, 1000) == ()
@@ -95,7 +94,8 @@ async def test_an_answer_that_overtakes_the_writing_of_its_delivery_settles_the_
     await outbox.write_deliveries()
     async with world.store.read() as tx:
         (state,) = await tx.events.states("evt-a")
-    assert (state.answer, state.due_at, state.deliveries) == (OptType.OPT_IN, None, 1)
+        handed, _ = (await tx.events.handed("evt-a"))["ven-a"]
+    assert (state.answer, state.due_at, handed.times) == (OptType.OPT_IN, None, 1)
     assert await look(outbox, party, 1000) == ()
 
 
@@ -279,8 +279,8 @@ async def test_rule_050_a_new_version_made_while_a_reading_runs_is_in_the_next_p
     assert await asked(outbox, party, 59) == []
     await outbox.flush()
     async with world.store.read() as tx:
-        (state,) = await tx.events.states("evt-a")
-    assert state.delivered_modification == 1
+        handed, _ = (await tx.events.handed("evt-a"))["ven-a"]
+    assert handed.modification_number == 1
 
 
 @pytest.mark.parametrize("turns", YIELDS)
@@ -355,8 +355,8 @@ async def test_vens_that_ask_at_once_are_read_together(world: World) -> None:
     assert await asyncio.gather(*(asked(outbox, party) for party in parties)) == [[]] * 30
     await outbox.flush()
     async with store.read() as tx:
-        states = await tx.events.states("evt-a")
-    assert [(each.deliveries, each.delivered_modification) for each in states] == [(1, 0)] * 30
+        given = (await tx.events.handed("evt-a")).values()
+    assert [(handed.times, handed.modification_number) for handed, _ in given] == [(1, 0)] * 30
 
 
 async def test_vens_that_were_dropped_are_read_before_they_ask(world: World) -> None:
@@ -434,9 +434,8 @@ async def test_rule_050_115_what_memory_answers_at_once_is_what_the_database_ans
         assert outbox.at_once(party.fingerprint, request, now) is None
         await outbox.write_deliveries()
     async with world.store.read() as tx:
-        assert [len((await tx.events.delivery_ids(name))["ven-0"]) for name in ("evt-a", "evt-b")] == [2, 1]
-        (state,) = await tx.events.states("evt-a")
-    assert (state.deliveries, state.due_at) == (2, START + timedelta(seconds=61 + 120))
+        (of_a, _), (of_b, _) = [(await tx.events.handed(name))["ven-0"] for name in ("evt-a", "evt-b")]
+    assert (of_a.times, of_a.due_at, of_b.times) == (2, START + timedelta(seconds=61 + 120), 1)
 
 
 async def test_rule_050_115_new_events_are_answered_at_once_as_the_database_answers(world: World) -> None:
@@ -474,11 +473,11 @@ async def test_rule_050_115_new_events_are_answered_at_once_as_the_database_answ
     world.clock.set(START + timedelta(seconds=15))  # set back: what had left is there again
     assert await asked(outbox, party, 15) == [] or world.store.engine.dialect.name == "postgresql"
     async with world.store.read() as tx:
-        counts = [len((await tx.events.delivery_ids(f"evt-{name}"))["ven-0"]) for name in "abcdef"]
-        states = {each.event_id: each for each in [(await tx.events.states(f"evt-{name}"))[0] for name in "abcdef"]}
+        found = [(await tx.events.handed(f"evt-{name}"))["ven-0"] for name in "abcdef"]
+    counts = [len(request_ids) for _, request_ids in found]
     assert counts == [1, 1, 2, 2, 1, 1]  # the payload with evt-e had evt-c and evt-d once more
-    assert [states[f"evt-{name}"].deliveries for name in "abcdef"] == counts
-    assert states["evt-f"].due_at == START + timedelta(seconds=260)
+    assert [handed.times for handed, _ in found] == counts
+    assert found[-1][0].due_at == START + timedelta(seconds=260)
 
 
 async def test_long_payloads_are_compressed_once_for_vens_with_targets_of_one_length(world: World) -> None:

@@ -14,7 +14,7 @@ from tests.vtn.world import START, World, simple_event
 from vtn.retention import EVERY_S, FIRST_S, Retention
 from vtn.settings import RetentionSection
 from vtn.store.retention import BATCH
-from vtn.store.rows import Answered, Telemetry
+from vtn.store.rows import NEVER, Answered, Handout, Telemetry
 from vtn.store.store import Store
 from vtn.store.tables import event, event_ven, event_version, idempotency, opt, outbound, telemetry
 
@@ -111,6 +111,28 @@ async def test_payloads_that_wait_are_kept_whatever_their_age(store: Store) -> N
         await tx.queue.sent("ven-a", head.row_id, START, None)
     assert await once(store, START + timedelta(days=31)) == {"outbound": 1}
     assert await count(store, outbound) == 2
+
+
+async def test_hand_outs_go_when_none_of_their_events_can_be_in_a_payload_any_more(store: Store) -> None:
+    world = World(store)
+    await world.enrol("ven-a", 1)
+    await world.put(simple_event("evt-over"), "ven-a")
+    await world.put(simple_event("evt-open", duration=ZERO), "ven-a")
+    contents = (("evt-over", 0, None), ("evt-open", 0, None))
+    made = [
+        Handout(ven_id="ven-a", request_id=f"req-{number}", at=START, events=events, until=until)
+        for number, (events, until) in enumerate(
+            ((contents, NEVER), (contents[:1], START + timedelta(hours=2)), (contents[1:], NEVER))
+        )
+    ]
+    async with store.write() as tx:
+        await tx.events.delivered(made)
+    assert "handout" not in await once(store, START + timedelta(days=400))
+    assert (await once(store, START + timedelta(days=401)))["handout"] == 1
+    async with store.read() as tx:
+        assert (await tx.events.handed("evt-open"))["ven-a"][1] == ("req-0", "req-2")
+        (left,) = await tx.events.of_ven("ven-a", START + timedelta(days=401))
+    assert (left.stored.event_id, left.times, left.due) == ("evt-open", 2, None)
 
 
 async def test_opts_go_when_they_no_longer_count(store: Store) -> None:

@@ -151,13 +151,13 @@ def _absence(verdict: Verdict | None) -> AbsenceView | None:
 
 
 def _ven_event(view: overview.VenView) -> VenEventView:
-    state = view.state
+    state, handed = view.state, view.handed
     return VenEventView(
         venID=state.ven_id,
         state=view.delivery,
-        deliveredModificationNumber=state.delivered_modification,
-        deliveredDateTime=state.delivered_at,
-        deliveries=state.deliveries,
+        deliveredModificationNumber=None if handed is None else handed.modification_number,
+        deliveredDateTime=None if handed is None else handed.at,
+        deliveries=view.deliveries,
         requestIDs=view.request_ids,
         answeredModificationNumber=state.answered_modification,
         answeredDateTime=state.answered_at,

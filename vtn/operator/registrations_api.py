@@ -94,7 +94,7 @@ class RegistrationsApi:
             ven = await known(tx, request)
             rows = await tx.queue.entries(ven.ven_id, after=cursor(query.cursor, int) or 0, limit=query.limit)
             events = await tx.events.of_ven(ven.ven_id, now)
-        due = tuple(each.stored.event_id for each in events if each.state.due is not None and each.state.due <= now)
+        due = tuple(each.stored.event_id for each in events if (at := each.due) is not None and at <= now)
         last = rows[-1].row_id if len(rows) == query.limit else None
         queue = tuple(vens_present.queued(row) for row in rows)
         return json(QueuePage(queue=queue, eventsDue=due, next=next_cursor(last)))

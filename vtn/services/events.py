@@ -5,6 +5,7 @@ until the VEN has answered this modification (R52). Answers are read one by one 
 others are bad.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from operator import lt
@@ -16,7 +17,7 @@ from openadr.timeline import current_value as running_value
 from openadr.timeline import order, status
 from openadr.times import whole_second
 from vtn.services.context import Desk, RetryPolicy, done
-from vtn.store.rows import Assignment, Delivery, Handout, Ven
+from vtn.store.rows import AT_ONCE, NEVER, Assignment, Contents, Handed, Handout, Ven
 from vtn.store.store import Tx
 
 NOT_YET = datetime.min.replace(tzinfo=UTC)  # before every event: what a signal's value is while it is not active
@@ -88,10 +89,12 @@ def fresh(assignments: tuple[Assignment, ...], now: datetime) -> tuple[Assignmen
     return tuple(each for each in assignments if each.stored.payload_end is None or each.stored.payload_end > now)
 
 
-def after(assignments: tuple[Assignment, ...], made: tuple[Delivery, ...]) -> tuple[Assignment, ...]:
+def after(assignments: tuple[Assignment, ...], made: Handout) -> tuple[Assignment, ...]:
     """Return the assignments as the database will show them once ``made`` is written."""
-    by_id = {each.event_id: each for each in made}
-    return tuple(_after(each, by_id.get(each.stored.event_id)) for each in assignments)
+    by_id = {event_id: (number, again) for event_id, number, again in made.events}
+    return tuple(
+        _after(each, made.at, *found) if (found := by_id.get(each.stored.event_id)) else each for each in assignments
+    )
 
 
 def joined(assignments: tuple[Assignment, ...], new: tuple[Assignment, ...]) -> tuple[Assignment, ...]:
@@ -107,84 +110,62 @@ def _made_at(assignment: Assignment) -> tuple[datetime, str]:
     return assignment.stored.created_at, assignment.stored.event_id
 
 
-def _after(assignment: Assignment, made: Delivery | None) -> Assignment:
-    if made is None:
-        return assignment
-    state = assignment.state
-    again = state.delivered_modification == made.modification_number
+def _after(assignment: Assignment, at: datetime, number: int, again: timedelta | None) -> Assignment:
     return Assignment(
         stored=assignment.stored,
-        state=state.delivered(made, state.deliveries + 1 if again else 1),
+        state=assignment.state,
         resource_ids=assignment.resource_ids,
         changed_at=assignment.changed_at,
+        handed=Handed.after(assignment.handed, number, at, again),
     )
 
 
-def deliveries(
-    assignments: tuple[Assignment, ...], sent: tuple[Event, ...], request_id: str, now: datetime, retry: RetryPolicy
-) -> tuple[Delivery, ...]:
-    """Return what to record of a payload; an event that needs no answer is not due again.
-
-    Handing out what is settled, or has been handed out ``DELIVERIES_KEPT`` times, is not recorded once more.
-    """
-    states = {each.stored.event_id: each for each in assignments}
-    sent_states = (states[event.descriptor.event_id] for event in sent)
-    return tuple(_delivery(each, request_id, now, retry) for each in sent_states if _recorded(each))
-
-
-Firsts = tuple[tuple[str, int, timedelta | None], ...]
-"""Events with modificationNumber and how long until each is due again."""
-
-
-def firsts(assignments: tuple[Assignment, ...], retry: RetryPolicy) -> Firsts:
+def firsts(assignments: tuple[Assignment, ...], retry: RetryPolicy) -> Contents:
     """Return what to record of a payload that a VEN gets for the first time: the same for all VENs that get it."""
     again = retry.again(1)
     stored = (each.stored for each in assignments)
     return tuple((each.event_id, each.modification_number, again if each.always else None) for each in stored)
 
 
+def over_at(assignments: Iterable[Assignment]) -> datetime:
+    """Return when all of them have left the payload."""
+    ends = [NEVER if each.stored.payload_end is None else each.stored.payload_end for each in assignments]
+    return max(ends, default=AT_ONCE)
+
+
 def handout(
-    assignments: tuple[Assignment, ...], first: Firsts, request_id: str, now: datetime, retry: RetryPolicy
+    assignments: tuple[Assignment, ...], first: Contents, request_id: str, now: datetime, retry: RetryPolicy
 ) -> Handout | None:
-    """Return the same for a whole payload; ``None``: nothing is to be recorded. ``first``: see ``firsts``."""
-    states = [each.state for each in assignments]
-    if any([each.delivered_modification is not None or each.answered_modification is not None for each in states]):
+    """Return what to record of a payload; ``None``: nothing. ``first``: see ``firsts``.
+
+    An event that needs no answer is not due again. Handing out what is settled, or has been handed out
+    ``DELIVERIES_KEPT`` times, is not recorded once more.
+    """
+    if any([each.handed is not None or each.state.answered_modification is not None for each in assignments]):
         first = _repeated(assignments, retry)
     if not first:
         return None
-    return Handout(ven_id=states[0].ven_id, request_id=request_id, at=now, events=first)
+    ven_id = assignments[0].state.ven_id
+    return Handout(ven_id=ven_id, request_id=request_id, at=now, events=first, until=over_at(assignments))
 
 
-def _repeated(assignments: tuple[Assignment, ...], retry: RetryPolicy) -> Firsts:
+def _repeated(assignments: tuple[Assignment, ...], retry: RetryPolicy) -> Contents:
     events = [(each.stored, _again(each, retry)) for each in assignments if _recorded(each)]
     return tuple((stored.event_id, stored.modification_number, again) for stored, again in events)
 
 
 def _recorded(assignment: Assignment) -> bool:
-    state, number = assignment.state, assignment.stored.modification_number
-    settled = number in (state.answered_modification, state.delivered_modification) and state.due_at is None
-    return not settled and (state.delivered_modification != number or state.deliveries < DELIVERIES_KEPT)
-
-
-def _delivery(assignment: Assignment, request_id: str, now: datetime, retry: RetryPolicy) -> Delivery:
-    again = _again(assignment, retry)
-    return Delivery(
-        event_id=assignment.stored.event_id,
-        ven_id=assignment.state.ven_id,
-        modification_number=assignment.stored.modification_number,
-        request_id=request_id,
-        at=now,
-        due_at=None if again is None else now + again,
-    )
+    times = assignment.times
+    known = times or assignment.state.answered_modification == assignment.stored.modification_number
+    settled = known and assignment.due is None
+    return not settled and times < DELIVERIES_KEPT
 
 
 def _again(assignment: Assignment, retry: RetryPolicy) -> timedelta | None:
     """Return how long after this hand-out the event is due again, if it needs an answer."""
-    stored, state = assignment.stored, assignment.state
-    number = stored.modification_number
-    made = state.deliveries + 1 if state.delivered_modification == number else 1
-    wanted = stored.always and state.answered_modification != number
-    return retry.again(made) if wanted else None
+    stored = assignment.stored
+    wanted = stored.always and assignment.state.answered_modification != stored.modification_number
+    return retry.again(assignment.times + 1) if wanted else None
 
 
 def hand_out(
@@ -195,12 +176,14 @@ def hand_out(
     *,
     reply_to: str = "",
     reply_limit: int | None = None,
-) -> tuple[DistributeEvent, tuple[Delivery, ...]]:
+) -> tuple[DistributeEvent, Handout | None]:
     """Return the reply with ``events`` (the payload) and what to record; ``reply_limit`` cuts after sorting (R27)."""
     sent = events[:reply_limit]
     request_id = desk.new_id("req")
     reply = DistributeEvent(request_id=request_id, vtn_id=desk.vtn_id, events=sent, response=done(reply_to))
-    return reply, deliveries(assignments, sent, request_id, now, desk.events)
+    by_id = {each.stored.event_id: each for each in assignments}
+    given = tuple(by_id[event.descriptor.event_id] for event in sent)
+    return reply, handout(given, firsts(given, desk.events), request_id, now, desk.events)
 
 
 async def distribute(
@@ -210,7 +193,8 @@ async def distribute(
     assignments = await tx.events.of_ven(ven.ven_id, now)
     events = payload(assignments, now, current_value=desk.current_value)
     reply, made = hand_out(assignments, events, now, desk, reply_to=reply_to, reply_limit=reply_limit)
-    await tx.events.delivered(made)
+    if made is not None:
+        await tx.events.delivered((made,))
     tx.touched.here(ven.ven_id)
     return reply
 

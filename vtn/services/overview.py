@@ -11,7 +11,7 @@ from enum import StrEnum
 from vtn.services.absence import absences_of
 from vtn.services.availability import Verdict
 from vtn.services.optstate import OptState, of_resource, of_ven
-from vtn.store.rows import EventCounts, EventResource, EventVen, EventVersion, StoredEvent, Telemetry
+from vtn.store.rows import EventCounts, EventResource, EventVen, EventVersion, Handed, StoredEvent, Telemetry
 from vtn.store.store import Tx
 
 
@@ -38,6 +38,8 @@ class VenView:
     """One VEN in an event."""
 
     state: EventVen
+    handed: Handed | None
+    deliveries: int  # of the present version
     delivery: DeliveryState
     opt: OptState
     request_ids: tuple[str, ...]
@@ -56,11 +58,11 @@ class EventView:
     vens: tuple[VenView, ...]
 
 
-def delivery_state(state: EventVen, modification_number: int) -> DeliveryState:
+def delivery_state(state: EventVen, handed: Handed | None, modification_number: int) -> DeliveryState:
     """Return how far ``modification_number`` has got."""
     if state.answered_modification == modification_number:
         return DeliveryState.ACKNOWLEDGED
-    if state.delivered_modification == modification_number:
+    if handed is not None and handed.modification_number == modification_number:
         return DeliveryState.DELIVERED
     return DeliveryState.QUEUED
 
@@ -82,7 +84,7 @@ async def event_view(tx: Tx, event_id: str, now: datetime) -> EventView | None:
         if reading.resource_id is not None:
             readings.setdefault((reading.ven_id, reading.resource_id), []).append(reading)
     absences = await absences_of(tx, stored, ven_ids, now)
-    delivered = await tx.events.delivery_ids(event_id)
+    delivered = await tx.events.handed(event_id)
     known = frozenset(each.signal_id for each in stored.event.signals)
     views = []
     for state in states:
@@ -96,14 +98,16 @@ async def event_view(tx: Tx, event_id: str, now: datetime) -> EventView | None:
             )
             for name in names.get(state.ven_id, ())
         )
+        handed, request_ids = delivered.get(state.ven_id, (None, ()))
+        number = stored.modification_number if state.withdrawn is None else state.withdrawn
         views.append(
             VenView(
                 state=state,
-                delivery=delivery_state(
-                    state, stored.modification_number if state.withdrawn is None else state.withdrawn
-                ),
+                handed=handed,
+                deliveries=handed.times if handed is not None and handed.modification_number == number else 0,
+                delivery=delivery_state(state, handed, number),
                 opt=of_ven(state),
-                request_ids=delivered.get(state.ven_id, ()),
+                request_ids=request_ids,
                 resources=resources,
                 unavailable=absences.of(state.ven_id, None),
                 signal_ids=None if state.parts is None else tuple(each for each in state.parts if each in known),

@@ -46,27 +46,21 @@ def turn(waiting: Waiting, now: datetime) -> Turn:
         return Turn.QUEUE if queue else Turn.NOTHING
     if queue and waiting.greeting:
         return Turn.GREETING
-    if any(each.state.due is not None and each.state.due <= now for each in fresh(waiting.assignments, now)):
+    if any((due := each.due) is not None and due <= now for each in fresh(waiting.assignments, now)):
         return Turn.EVENTS
     return Turn.QUEUE if queue else Turn.NOTHING
 
 
 def repeats(waiting: Waiting, now: datetime) -> bool:
     """True if an event that is due was handed out before, so that its answer may have come since it was read."""
-    return any(
-        each.state.delivered_modification is not None
-        and each.state.delivered_modification == each.stored.modification_number
-        and each.state.due is not None
-        and each.state.due <= now
-        for each in waiting.assignments
-    )
+    return any(each.times and (due := each.due) is not None and due <= now for each in waiting.assignments)
 
 
 def quiet_until(waiting: Waiting) -> datetime | None:
     """Return when something is due next, ``None``: not before something changes."""
     if waiting.closing:
         return waiting.queue_due
-    dues = [each.state.due for each in waiting.assignments if each.state.due is not None]
+    dues = [due for each in waiting.assignments if (due := each.due) is not None]
     return min(dues if waiting.queue_due is None else [*dues, waiting.queue_due], default=None)
 
 

@@ -27,7 +27,7 @@ from vtn.services.events import hand_out, payload
 from vtn.services.polling import Turn, Waiting, look, quiet_until, turn
 from vtn.store.codec import root_of
 from vtn.store.push import PushState
-from vtn.store.rows import Delivery, Outbound, Ven
+from vtn.store.rows import Handout, Outbound, Ven
 from vtn.store.store import Tx
 
 _LATER = timedelta(seconds=60)  # when to look again for what ought to be due and is not
@@ -71,7 +71,7 @@ class Parcel:
     seen: int  # news of the VEN that this knows of
     failures: int
     row: Outbound | None = None
-    made: tuple[Delivery, ...] = ()
+    made: Handout | None = None
 
 
 async def claim(tx: Tx, owner: str, now: datetime, policy: PushPolicy, *, places: int, failing: int) -> tuple[str, ...]:
@@ -158,7 +158,7 @@ async def _attempted(tx: Tx, parcel: Parcel, now: datetime, desk: Desk) -> None:
     if parcel.row is not None:
         await tx.queue.sent(parcel.ven.ven_id, parcel.row.row_id, now, desk.queue.due(parcel.row.attempts + 1, now))
     else:
-        await tx.events.delivered(parcel.made)
+        await tx.events.delivered(() if parcel.made is None else (parcel.made,))
         tx.touched.here(parcel.ven.ven_id)
 
 

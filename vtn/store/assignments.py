@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openadr.model import Event, EventStatus, OptType
 from runtime.columns import Instant
+from vtn.store import handouts
 from vtn.store.codec import load
 from vtn.store.decoded import Decoded, Version
 from vtn.store.rows import Assignment, EventVen, StoredEvent
@@ -90,13 +91,20 @@ class Assignments:
         states = [state_of(dict(zip(_STATE_NAMES, row, strict=False))) for row in rows]
         gone = await self._withdrawn(states)
         named = await self._named(states)
+        handed = await handouts.handed(self._connection, ven_ids, now) if states else {}
         found: dict[str, list[Assignment]] = {}
         for state, row in zip(states, rows, strict=True):
             stored = events.get(state.event_id) if state.withdrawn is None else gone[_left_out(state)]
             if stored is not None:
-                names = named.get((state.ven_id, state.event_id), ())
+                key = state.ven_id, state.event_id
                 found.setdefault(state.ven_id, []).append(
-                    Assignment(stored=stored, state=state, resource_ids=names, changed_at=row.changed_at)
+                    Assignment(
+                        stored=stored,
+                        state=state,
+                        resource_ids=named.get(key, ()),
+                        changed_at=row.changed_at,
+                        handed=handed.get(key),
+                    )
                 )
         return {ven_id: tuple(assignments) for ven_id, assignments in found.items()}
 
@@ -137,7 +145,9 @@ class Assignments:
         return found
 
     async def some_of_ven(self, ven_id: str, event_ids: Iterable[str]) -> dict[str, Assignment]:
-        """Return events of a VEN whatever their status, by eventID; those that the VEN never had are left out.
+        """Return events of a VEN whatever their status, by eventID, without what of them was handed out.
+
+        Those that the VEN never had are left out.
 
         In a write transaction no new version can come in between (PostgreSQL locks the rows, SQLite has one writer).
         """

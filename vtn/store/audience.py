@@ -5,7 +5,7 @@ Every change of a VEN's events moves its ``changed_at`` on and never back (R115)
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, bindparam, case, delete, func, insert, literal, or_, select, update
@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from runtime.columns import Instant
 from vtn.store.codec import dump, upsert
-from vtn.store.rows import EventResource, EventVen, OptSource
+from vtn.store.rows import NEVER, EventResource, EventVen, OptSource
 from vtn.store.tables import event, event_resource, event_ven, ven_payload
 
 _WITHDRAW = (
@@ -26,7 +26,6 @@ _WITHDRAW = (
         withdrawn_end=bindparam("b_end", type_=Instant),
         told_until=bindparam("b_end", type_=Instant),
         due_at=bindparam("b_at", type_=Instant),
-        deliveries=0,
         answer=None,
         response_code=None,
         response_description=None,
@@ -38,12 +37,9 @@ _UNNAME = delete(event_resource).where(
 )
 
 
-FOREVER = datetime(9999, 12, 31, tzinfo=UTC)  # told_until of an open-ended event: an index has no use for null
-
-
 def told_until(event_id: str) -> Select[tuple[datetime]]:
     """Select until when the present version of an event is in payloads."""
-    return select(func.coalesce(event.c.payload_end, literal(FOREVER, Instant))).where(event.c.event_id == event_id)
+    return select(func.coalesce(event.c.payload_end, literal(NEVER, Instant))).where(event.c.event_id == event_id)
 
 
 def _state_row(state: EventVen) -> dict[str, Any]:

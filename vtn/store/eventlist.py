@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, distinct, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openadr.model import EventStatus, OptType, ResponseRequired
 from openadr.uris import normal
 from vtn.store.rows import EventCounts
-from vtn.store.tables import event, event_resource, event_ven, ven_resource
+from vtn.store.tables import event, event_resource, event_ven, handout, payload_event, ven_resource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,6 @@ async def counts(connection: AsyncConnection, event_ids: Sequence[str]) -> dict[
         select(
             event_ven.c.event_id,
             func.count().label("vens"),
-            _number(event_ven.c.delivered_modification == _PRESENT).label("delivered"),
             _number(_ACKNOWLEDGED).label("acknowledged"),
             _number(_OPT.is_not_distinct_from(str(OptType.OPT_IN))).label("opted_in"),
             _number(_OPT.is_not_distinct_from(str(OptType.OPT_OUT))).label("opted_out"),
@@ -104,13 +103,34 @@ async def counts(connection: AsyncConnection, event_ids: Sequence[str]) -> dict[
         .group_by(event_ven.c.event_id)
     )
     resources = await _resources(connection, mine)
-    found = {row.event_id: _counts(row, resources) for row in await connection.execute(query)}
+    delivered = await _delivered(connection, mine)
+    found = {row.event_id: _counts(row, resources, delivered) for row in await connection.execute(query)}
     return {event_id: found.get(event_id, EventCounts()) for event_id in event_ids}
 
 
-def _counts(row: Any, resources: dict[str, int]) -> EventCounts:
+def _counts(row: Any, resources: dict[str, int], delivered: dict[str, int]) -> EventCounts:
     values = {name: int(value) for name, value in row._mapping.items() if name != "event_id"}
-    return EventCounts(**values, resources=resources.get(row.event_id, 0))
+    name = row.event_id
+    return EventCounts(**values, delivered=delivered.get(name, 0), resources=resources.get(name, 0))
+
+
+async def _delivered(connection: AsyncConnection, mine: ColumnElement[bool]) -> dict[str, int]:
+    """Return how many VENs were handed the present version of each event."""
+    query = (
+        select(event.c.event_id, func.count(distinct(handout.c.ven_id)))
+        .join(event_ven, event_ven.c.event_id == event.c.event_id)
+        .join(
+            payload_event,
+            and_(payload_event.c.event_id == event.c.event_id, payload_event.c.modification_number == _PRESENT),
+        )
+        .join(
+            handout,
+            and_(handout.c.payload_id == payload_event.c.payload_id, handout.c.ven_id == event_ven.c.ven_id),
+        )
+        .where(mine)
+        .group_by(event.c.event_id)
+    )
+    return {event_id: int(count) for event_id, count in await connection.execute(query)}
 
 
 async def _resources(connection: AsyncConnection, mine: ColumnElement[bool]) -> dict[str, int]:

@@ -22,16 +22,16 @@ from vtn.store.decoded import Decoded
 from vtn.store.eventlist import EventFilter, conditions, counts
 from vtn.store.rows import (
     Assignment,
-    Delivery,
     EventCounts,
     EventResource,
     EventVen,
     EventVersion,
+    Handed,
     Handout,
     OptSource,
     StoredEvent,
 )
-from vtn.store.tables import event, event_delivery, event_resource, event_ven, event_version
+from vtn.store.tables import event, event_resource, event_ven, event_version
 
 
 def _resource(row: Row[Any]) -> EventResource:
@@ -115,7 +115,7 @@ class Events:
     async def modified(self, event_id: str, now: datetime, *, answers_again: bool = False) -> None:
         """Make the new version due for every VEN of the event, which, after a change, has not answered any more."""
         until = told_until(event_id).scalar_subquery()
-        values: dict[str, Any] = {"due_at": now, "deliveries": 0, "told_until": until}
+        values: dict[str, Any] = {"due_at": now, "told_until": until}
         if answers_again:
             values |= {"answer": None, "response_code": None, "response_description": None}
         mine = and_(event_ven.c.event_id == event_id, event_ven.c.withdrawn.is_(None))
@@ -202,24 +202,19 @@ class Events:
         )
         self._touched.here(ven_id)
 
-    async def delivered(self, deliveries: Sequence[Delivery | Handout]) -> None:
+    async def delivered(self, made: Sequence[Handout]) -> None:
         """Write what was handed out; a newer version or an answer that came in the meantime stays what it is."""
-        await handouts.write(self._connection, deliveries)
+        await handouts.write(self._connection, made)
 
-    async def delivery_ids(self, event_id: str) -> dict[str, tuple[str, ...]]:
-        """Return the requestIDs of the payloads that carried an event, by venID, oldest first."""
-        query = select(event_delivery.c.ven_id, event_delivery.c.request_id).where(
-            event_delivery.c.event_id == event_id
-        )
-        found: dict[str, list[str]] = {}
-        for ven_id, request_id in await self._connection.execute(query.order_by(event_delivery.c.id)):
-            found.setdefault(ven_id, []).append(request_id)
-        return {ven_id: tuple(request_ids) for ven_id, request_ids in found.items()}
+    async def handed(self, event_id: str) -> dict[str, tuple[Handed, tuple[str, ...]]]:
+        """Return what VENs were handed of an event, and the requestIDs of these payloads in order, by venID."""
+        return await handouts.of_event(self._connection, event_id)
 
     async def make_due(self, ven_id: str, now: datetime) -> None:
         """Hand out every event of a VEN that still belongs into its payloads, at its next poll."""
         for each in await self.of_ven(ven_id, now):
-            await self.set_state(each.stored.event_id, ven_id, due_at=now, deliveries=0)
+            await self.set_state(each.stored.event_id, ven_id, due_at=now)
+        await handouts.forget(self._connection, ven_id, now)
         self._touched.everywhere(ven_id)
 
 

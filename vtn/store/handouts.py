@@ -1,129 +1,141 @@
-"""Writing down what was handed out: one row a payload and event, and the state of the event at its VEN.
+"""Hand-outs: one row a payload, its events apart, and what VENs were handed of an event as these rows say.
 
-Rule: a newer version or an answer that came in the meantime stays what it is, and what was handed out to a VEN that is
-gone by now is no longer of interest. This is the hot path of every event at every VEN, so it goes straight to the
-driver: on SQLite, which has one writer, many payloads with the same events in two statements; on PostgreSQL row by row
-in the order of venIDs, so that two writers wait for each other instead of deadlocking.
+Rule: payloads with the same events share the rows of these, found by a digest of them. What was handed out is never
+copied into the state of an event: a newer version or an answer that came in the meantime stays what it is. What was
+handed out to a VEN that is gone by now is no longer of interest.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
+from hashlib import blake2b
 from operator import attrgetter
+from typing import Any
 
+from sqlalchemy import and_, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from runtime.columns import sqlite_text
-from vtn.store.rows import Delivery, Handout
+from runtime.columns import Instant, sqlite_text
+from vtn.store.rows import Contents, Handed, Handout
+from vtn.store.tables import handout, payload_event
 
-_PAYLOADS = 200  # in one statement: what is bound to it stays far below SQLite's least limit, and it lasts 5 ms
-_EVENTS = 100  # of one payload in one statement, likewise
-
-_LOG = (
-    "INSERT INTO event_delivery (event_id, ven_id, modification_number, at, request_id) "
-    "SELECT $1::varchar, $2::varchar, $3::integer, $4::timestamptz, $5::text "
-    "WHERE EXISTS (SELECT 1 FROM event_ven v WHERE v.event_id = $1::varchar AND v.ven_id = $2::varchar)"
+_TOGETHER = 5_000  # payloads named in one query
+_EVENTS = (
+    "INSERT INTO payload_event (payload_id, event_id, modification_number, again_s) "
+    "SELECT {0}, {1}, {2}, {3} WHERE EXISTS (SELECT 1 FROM event WHERE event_id = {1}) ON CONFLICT DO NOTHING"
 )
-_STATE = (
-    "UPDATE event_ven SET delivered_modification = $3::integer, delivered_at = $4::timestamptz, "
-    "deliveries = CASE WHEN delivered_modification = $3::integer THEN deliveries + 1 ELSE 1 END, "
-    "due_at = CASE WHEN answered_modification = $3::integer THEN NULL ELSE $5::timestamptz END "
-    "WHERE event_id = $1::varchar AND ven_id = $2::varchar AND (withdrawn = $3::integer OR (withdrawn IS NULL AND "
-    "EXISTS (SELECT 1 FROM event e WHERE e.event_id = $1::varchar AND e.modification_number = $3::integer)))"
+_PAYLOAD = (
+    "INSERT INTO handout (ven_id, payload_id, request_id, at, told_until) "
+    "SELECT {0}, {1}, {2}, {3}, {4} WHERE EXISTS (SELECT 1 FROM ven WHERE ven_id = {0})"
 )
-_Events = tuple[tuple[str, int, timedelta | None], ...]  # as a ``Handout`` has them
-_Contents = tuple[tuple[str, int], ...]  # eventID and modificationNumber
-_Row = tuple[str, str, str, str | None]  # venID, at, requestID, due again at
-_Wave = dict[_Contents, list[_Row]]
+_POSTGRESQL = (
+    _EVENTS.format("$1::varchar", "$2::varchar", "$3::integer", "$4::float"),
+    _PAYLOAD.format("$1::varchar", "$2::varchar", "$3::text", "$4::timestamptz", "$5::timestamptz"),
+)
+_SQLITE = tuple(each.format(*(f"?{number}" for number in range(1, 6))) for each in (_EVENTS, _PAYLOAD))
 
 
-async def write(connection: AsyncConnection, handed: Sequence[Delivery | Handout]) -> None:
-    """Write hand-outs in the order of their making at each VEN."""
-    if connection.dialect.name == "sqlite":
-        for wave in _waves(handed):
-            for contents, rows in wave.items():
-                await _write_many(connection, contents, rows)
-    elif handed:
-        await _write_each(connection, handed)
+async def write(connection: AsyncConnection, made: Sequence[Handout]) -> None:
+    """Write hand-outs in the order of their making at each VEN.
 
-
-async def _write_each(connection: AsyncConnection, handed: Sequence[Delivery | Handout]) -> None:
-    logged: list[tuple[str, str, int, datetime, str]] = []
-    states: list[tuple[str, str, int, datetime, datetime | None]] = []
-    for each in sorted(handed, key=attrgetter("ven_id")):
-        for event_id, number, again in _events(each):
-            logged.append((event_id, each.ven_id, number, each.at, each.request_id))
-            states.append((event_id, each.ven_id, number, each.at, None if again is None else each.at + again))
-    await connection.exec_driver_sql(_LOG, logged)
-    await connection.exec_driver_sql(_STATE, states)
-
-
-def _events(handed: Delivery | Handout) -> _Events:
-    if isinstance(handed, Handout):
-        return handed.events
-    again = None if handed.due_at is None else handed.due_at - handed.at
-    return ((handed.event_id, handed.modification_number, again),)
-
-
-def _waves(handed: Sequence[Delivery | Handout]) -> list[_Wave]:
-    """Sort into waves that are written one after the other: in each a VEN has an event once at most."""
-    waves: list[_Wave] = []
-    newest: dict[str, tuple[int, str]] = {}  # by venID: in which wave its last payload is, and its requestID
-    for each in handed:
-        nth, request_id = newest.get(each.ven_id, (-1, ""))
-        if request_id != each.request_id:
-            nth += 1
-            newest[each.ven_id] = nth, each.request_id
-            if nth == len(waves):
-                waves.append({})
-        at = sqlite_text(each.at)
-        for contents, again in _by_due(_events(each)):
-            due = None if again is None else sqlite_text(each.at + again)
-            waves[nth].setdefault(contents, []).append((each.ven_id, at, each.request_id, due))
-    return waves
-
-
-@lru_cache(maxsize=100)
-def _by_due(events: _Events) -> list[tuple[_Contents, timedelta | None]]:
-    """Return the events of a payload that are due again at one time together; mostly it is the same for all."""
-    dues = {again: None for _, _, again in events}
-    return [(tuple((event_id, number) for event_id, number, each in events if each == again), again) for again in dues]
-
-
-async def _write_many(connection: AsyncConnection, contents: _Contents, rows: list[_Row]) -> None:
-    """Write payloads of different VENs that have the same events."""
-    for first in range(0, len(contents), _EVENTS):
-        some = contents[first : first + _EVENTS]
-        for start in range(0, len(rows), _PAYLOADS):
-            part = rows[start : start + _PAYLOADS]
-            values = tuple([value for row in part for value in row] + [value for pair in some for value in pair])
-            for statement in _statements(len(part), len(some)):
-                await connection.exec_driver_sql(statement, values)
-
-
-@lru_cache(maxsize=100)
-def _statements(payloads: int, events: int) -> tuple[str, str]:
-    """Return the insert of the log and the update of the state for so many payloads with so many events.
-
-    ``x`` is made first and gone through, so that each row that changes is looked up by its key.
+    This is the hot path of every event at every VEN, so it goes straight to the driver. Rows are written in one order
+    of payloads and of VENs, so that two writers on PostgreSQL wait for each other instead of deadlocking.
     """
-    many = (
-        f"WITH h (ven_id, at, request_id, due_at) AS (VALUES {','.join(['(?,?,?,?)'] * payloads)}), "
-        f"n (event_id, number) AS (VALUES {','.join(['(?,?)'] * events)}), "
-        "e AS MATERIALIZED (SELECT n.event_id, n.number, event.modification_number AS present "
-        "FROM n LEFT JOIN event ON event.event_id = n.event_id), "
-        "x AS MATERIALIZED (SELECT e.*, h.* FROM e CROSS JOIN h) "
+    if not made:
+        return
+    on_sqlite = connection.dialect.name == "sqlite"
+    instant: Callable[[datetime], Any] = sqlite_text if on_sqlite else _as_it_is
+    contents = {id(each.events): each.events for each in made}
+    names = {place: payload_id(events) for place, events in contents.items()}
+    untils = {until: instant(until) for until in {each.until for each in made}}
+    inner = sorted({(names[place], *each) for place, events in contents.items() for each in _rows(events)})
+    outer = [
+        (each.ven_id, names[id(each.events)], each.request_id, instant(each.at), untils[each.until])
+        for each in sorted(made, key=attrgetter("ven_id"))
+    ]
+    of_events, of_payloads = _SQLITE if on_sqlite else _POSTGRESQL
+    await connection.exec_driver_sql(of_events, inner)
+    await connection.exec_driver_sql(of_payloads, outer)
+
+
+def _as_it_is(value: datetime) -> datetime:
+    return value
+
+
+def payload_id(events: Contents) -> str:
+    """Return a digest of what a payload has: the same for all the VENs that got the same."""
+    return blake2b(json.dumps(_rows(events)).encode(), digest_size=12).hexdigest()
+
+
+def _rows(events: Contents) -> list[tuple[str, int, float | None]]:
+    return [(event_id, number, None if again is None else again.total_seconds()) for event_id, number, again in events]
+
+
+async def handed(connection: AsyncConnection, ven_ids: Sequence[str], now: datetime) -> dict[tuple[str, str], Handed]:
+    """Return what VENs were handed since they registered last, by venID and eventID; what is over may be left out."""
+    given = (await connection.execute(_TOLD, {"b_ven_ids": ven_ids, "b_now": now})).all()
+    if not given:
+        return {}
+    contents = await _contents(connection, sorted({row.payload_id for row in given}))
+    found: dict[tuple[str, str], Handed] = {}
+    for ven_id, payload, at in given:
+        for event_id, number, again in contents.get(payload, ()):
+            key = ven_id, event_id
+            found[key] = Handed.after(found.get(key), number, at, again)
+    return found
+
+
+async def _contents(
+    connection: AsyncConnection, payload_ids: Sequence[str]
+) -> dict[str, list[tuple[str, int, timedelta | None]]]:
+    found: dict[str, list[tuple[str, int, timedelta | None]]] = {}
+    for start in range(0, len(payload_ids), _TOGETHER):
+        some = {"b_payload_ids": payload_ids[start : start + _TOGETHER]}
+        for payload, event_id, number, again_s in await connection.execute(_CONTENTS, some):
+            found.setdefault(payload, []).append((event_id, number, _span(again_s)))
+    return found
+
+
+def _span(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+async def of_event(connection: AsyncConnection, event_id: str) -> dict[str, tuple[Handed, tuple[str, ...]]]:
+    """Return what VENs were ever handed of an event, and the requestIDs of these payloads in order, by venID."""
+    found: dict[str, tuple[Handed, tuple[str, ...]]] = {}
+    for row in await connection.execute(_OF_EVENT, {"b_event_id": event_id}):
+        before, request_ids = found.get(row.ven_id, (None, ()))
+        last = Handed.after(before, row.modification_number, row.at, _span(row.again_s))
+        found[row.ven_id] = last, (*request_ids, row.request_id)
+    return found
+
+
+async def forget(connection: AsyncConnection, ven_id: str, now: datetime) -> None:
+    """Have what a VEN was handed count no more for what it is to be handed; ``of_event`` still tells of it."""
+    told = and_(handout.c.ven_id == ven_id, handout.c.told_until > now)
+    await connection.execute(update(handout).where(told).values(told_until=None))
+
+
+_TOLD = (
+    select(handout.c.ven_id, handout.c.payload_id, handout.c.at)
+    .where(
+        handout.c.ven_id.in_(bindparam("b_ven_ids", expanding=True)),
+        handout.c.told_until > bindparam("b_now", type_=Instant),
     )
-    log = (
-        "INSERT INTO event_delivery (event_id, ven_id, modification_number, at, request_id) "
-        "SELECT x.event_id, x.ven_id, x.number, x.at, x.request_id FROM x "
-        "WHERE EXISTS (SELECT 1 FROM event_ven v WHERE v.event_id = x.event_id AND v.ven_id = x.ven_id)"
+    .order_by(handout.c.id)
+)
+_CONTENTS = select(
+    payload_event.c.payload_id, payload_event.c.event_id, payload_event.c.modification_number, payload_event.c.again_s
+).where(payload_event.c.payload_id.in_(bindparam("b_payload_ids", expanding=True)))
+_OF_EVENT = (
+    select(
+        handout.c.ven_id,
+        handout.c.request_id,
+        handout.c.at,
+        payload_event.c.modification_number,
+        payload_event.c.again_s,
     )
-    state = (
-        "UPDATE event_ven SET delivered_modification = x.number, delivered_at = x.at, "
-        "deliveries = CASE WHEN delivered_modification = x.number THEN deliveries + 1 ELSE 1 END, "
-        "due_at = CASE WHEN answered_modification = x.number THEN NULL ELSE x.due_at END "
-        "FROM x WHERE event_ven.event_id = x.event_id AND event_ven.ven_id = x.ven_id "
-        "AND (withdrawn = x.number OR (withdrawn IS NULL AND x.number = x.present))"
-    )
-    return many + log, many + state
+    .join(payload_event, payload_event.c.payload_id == handout.c.payload_id)
+    .where(payload_event.c.event_id == bindparam("b_event_id"))
+    .order_by(handout.c.id)
+)

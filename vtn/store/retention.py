@@ -14,11 +14,12 @@ from sqlalchemy import ColumnElement, Table, and_, delete, exists, or_, select, 
 from vtn.store.store import Store
 from vtn.store.tables import (
     event,
-    event_delivery,
+    handout,
     idempotency,
     opt,
     outbound,
     own_report,
+    payload_event,
     report_document,
     report_request,
     telemetry,
@@ -60,10 +61,21 @@ class _Past:
                 return and_(columns.received_at < before, _over(before))
             case "report_request" | "own_report":
                 return columns.ended_at < before
-            case "event_delivery" | "idempotency":
+            case "handout":  # without it, an event that may still be in a payload would be handed out anew
+                return and_(columns.at < before, ~_in_payloads(before))
+            case "idempotency":
                 return columns.at < before
             case _:  # outbound
                 return and_(columns.created_at < before, columns.due_at.is_(None))
+
+
+def _in_payloads(before: datetime) -> ColumnElement[bool]:
+    """Return the condition on a hand-out that one of its events may still be in a payload."""
+    return exists().where(
+        payload_event.c.payload_id == handout.c.payload_id,
+        event.c.event_id == payload_event.c.event_id,
+        or_(event.c.payload_end.is_(None), event.c.payload_end >= before),
+    )
 
 
 def _over(before: datetime) -> ColumnElement[bool]:
@@ -83,7 +95,7 @@ PAST = (
     _Past(opt, Age.EVENTS),  # after the events: those of an event go when it is gone
     _Past(report_request, Age.EVENTS),
     _Past(own_report, Age.EVENTS),
-    _Past(event_delivery, Age.DELIVERIES),
+    _Past(handout, Age.DELIVERIES),
     _Past(outbound, Age.QUEUE),
     _Past(idempotency, Age.IDEMPOTENCY),
 )

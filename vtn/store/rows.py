@@ -11,6 +11,7 @@ from openadr.messages import CreateOpt, Message
 from openadr.model import Event, OptType, Report, ReportDescription, ReportRequest, ResponseRequired
 
 AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)  # a due time that has always come, whatever the clock says
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)  # when an open-ended event leaves payloads: an index has no use for null
 
 
 class OptSource(StrEnum):
@@ -181,15 +182,12 @@ class EventVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventVen:
-    """What one VEN was sent of an event and what it said."""
+    """What one VEN has to do with an event and what it said."""
 
     event_id: str
     ven_id: str
     whole_ven: bool
-    delivered_modification: int | None = None
-    delivered_at: datetime | None = None
-    deliveries: int = 0
-    due_at: datetime | None = None
+    due_at: datetime | None = None  # since when it is to be handed out; None: the VEN has answered
     answered_modification: int | None = None
     answered_at: datetime | None = None
     response_code: int | None = None
@@ -202,35 +200,6 @@ class EventVen:
     withdrawn_at: datetime | None = None
     withdrawn_end: datetime | None = None
     told_until: datetime | None = field(default=None, compare=False)  # when it leaves the payloads; the store's own
-
-    def delivered(self, made: "Delivery", deliveries: int) -> "EventVen":
-        """Return the state after a hand-out, the so manieth of this version; field by field, as ``replace`` is slow."""
-        return EventVen(
-            event_id=self.event_id,
-            ven_id=self.ven_id,
-            whole_ven=self.whole_ven,
-            delivered_modification=made.modification_number,
-            delivered_at=made.at,
-            deliveries=deliveries,
-            due_at=made.due_at,
-            answered_modification=self.answered_modification,
-            answered_at=self.answered_at,
-            response_code=self.response_code,
-            response_description=self.response_description,
-            answer=self.answer,
-            qualified=self.qualified,
-            qualified_reason=self.qualified_reason,
-            parts=self.parts,
-            withdrawn=self.withdrawn,
-            withdrawn_at=self.withdrawn_at,
-            withdrawn_end=self.withdrawn_end,
-            told_until=self.told_until,
-        )
-
-    @property
-    def due(self) -> datetime | None:
-        """When to hand it out next; what never was is due whatever the clock says: it may have been set back."""
-        return AT_ONCE if self.due_at is not None and not self.deliveries else self.due_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +217,24 @@ class EventResource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Handed:
+    """The newest version of an event that a VEN was handed: when last, how often, when again without an answer."""
+
+    modification_number: int
+    at: datetime
+    times: int
+    due_at: datetime | None
+
+    @classmethod
+    def after(cls, before: "Handed | None", number: int, at: datetime, again: timedelta | None) -> "Handed":
+        """Return it once version ``number`` is handed out ``at``, due ``again`` after that; an older one is nothing."""
+        if before is not None and before.modification_number > number:
+            return before
+        times = before.times if before is not None and before.modification_number == number else 0
+        return cls(modification_number=number, at=at, times=times + 1, due_at=None if again is None else at + again)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """An event of one VEN: the event, the VEN's own state, and its resources in the event (empty: all it has)."""
 
@@ -255,6 +242,23 @@ class Assignment:
     state: EventVen
     resource_ids: tuple[str, ...] = ()
     changed_at: datetime | None = None  # when an event of this VEN was last made or changed (R115)
+    handed: Handed | None = None  # since it registered last; None as well where nobody asked for it
+
+    @property
+    def times(self) -> int:
+        """How often this version was handed out."""
+        handed = self.handed
+        return 0 if handed is None or handed.modification_number != self.stored.modification_number else handed.times
+
+    @property
+    def due(self) -> datetime | None:
+        """When to hand it out next; what never was is due whatever the clock says: it may have been set back."""
+        if self.state.due_at is None:
+            return None
+        handed = self.handed
+        if handed is None or handed.modification_number != self.stored.modification_number:
+            return AT_ONCE
+        return None if self.state.answered_modification == handed.modification_number else handed.due_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,41 +274,19 @@ class EventCounts:
     resources: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """An event handed out in one payload; ``due_at``: when to hand it out again if no answer comes."""
-
-    event_id: str
-    ven_id: str
-    modification_number: int
-    request_id: str
-    at: datetime
-    due_at: datetime | None
+Contents = tuple[tuple[str, int, timedelta | None], ...]
+"""The events of a payload with modificationNumber and how long after its hand-out each is due again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handout:
-    """A payload handed out to a VEN: its events with modificationNumber and how long until each is due again."""
+    """A payload handed out to a VEN; ``until``: when the last of its events leaves payloads."""
 
     ven_id: str
     request_id: str
     at: datetime
-    events: tuple[tuple[str, int, timedelta | None], ...]
-
-    @property
-    def deliveries(self) -> tuple[Delivery, ...]:
-        """The same, event by event."""
-        return tuple(
-            Delivery(
-                event_id=event_id,
-                ven_id=self.ven_id,
-                modification_number=number,
-                request_id=self.request_id,
-                at=self.at,
-                due_at=None if again is None else self.at + again,
-            )
-            for event_id, number, again in self.events
-        )
+    events: Contents
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

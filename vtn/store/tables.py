@@ -183,10 +183,7 @@ event_ven = Table(
     Column("event_id", ForeignKey("event.event_id", ondelete="CASCADE"), primary_key=True),
     _ven_key(primary_key=True),
     Column("whole_ven", Boolean, nullable=False),  # the target names no resource of this VEN: all of them
-    Column("delivered_modification", Integer),
-    Column("delivered_at", Instant),
-    Column("deliveries", Integer, nullable=False, default=0),  # of the present modification
-    Column("due_at", Instant),  # when to hand it out next; null: nothing to do
+    Column("due_at", Instant),  # since when it is to be handed out; null: the VEN has answered
     Column("answered_modification", Integer),
     Column("answered_at", Instant),
     Column("response_code", Integer),
@@ -202,16 +199,27 @@ event_ven = Table(
     Index(None, "ven_id", "told_until"),
 )
 
-event_delivery = Table(
-    "event_delivery",
+handout = Table(
+    "handout",
     metadata,
     Column("id", _SERIAL, primary_key=True, autoincrement=True),
-    Column("event_id", ForeignKey("event.event_id", ondelete="CASCADE"), nullable=False),
     _ven_key(),
-    Column("modification_number", Integer, nullable=False),
+    Column("payload_id", String(32), nullable=False),  # of its events, which many VENs share
     Column("request_id", Text, nullable=False),
     Column("at", Instant, nullable=False),
-    Index(None, "event_id", "ven_id"),
+    Column("told_until", Instant),  # when its events have left payloads; null: the VEN has registered anew since
+    Index(None, "ven_id", "told_until"),
+    Index(None, "payload_id", "ven_id"),
+)
+
+payload_event = Table(
+    "payload_event",
+    metadata,
+    Column("payload_id", String(32), primary_key=True),
+    Column("event_id", ForeignKey("event.event_id", ondelete="CASCADE"), primary_key=True),
+    Column("modification_number", Integer, nullable=False),
+    Column("again_s", Float),  # how long after its hand-out it is due again; null: never
+    Index(None, "event_id", "modification_number"),
 )
 
 event_resource = Table(

@@ -37,7 +37,7 @@ from vtn.services.pushing import Failed, Failure, Outcome, Taken
 from vtn.store import MIGRATIONS
 from vtn.store.rows import Ven
 from vtn.store.store import VERSION_TABLE, Store
-from vtn.store.tables import event_delivery
+from vtn.store.tables import handout
 
 
 def failing(failure: Failure) -> "ScriptedLines":
@@ -118,7 +118,7 @@ async def test_an_event_that_was_taken_and_not_answered_is_pushed_again_until_gi
     requests = {getattr(message, "request_id", "") for _, message in lines.sent}
     assert len(requests) == 6
     async with world.store.read() as tx:
-        recorded = await tx.connection.execute(select(event_delivery.c.request_id))
+        recorded = await tx.connection.execute(select(handout.c.request_id))
         assert set(recorded.scalars()) == requests
 
 

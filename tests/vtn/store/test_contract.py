@@ -27,10 +27,11 @@ from vtn.store import MIGRATIONS
 from vtn.store.assignments import _OF_VENS
 from vtn.store.rows import (
     AT_ONCE,
+    NEVER,
     Answered,
-    Delivery,
     EventResource,
     EventVen,
+    Handout,
     OptKind,
     OptSource,
     Point,
@@ -199,32 +200,36 @@ async def test_deliveries_are_counted_per_version_and_an_answer_stays(store: Sto
         await tx.events.put(stored(simple_event()), "alice")
         await tx.events.assign([EventVen(event_id="evt-a", ven_id="ven-a", whole_ven=True, due_at=START)], [])
 
-    def delivery(number: int, request_id: str) -> Delivery:
-        return Delivery(
-            event_id="evt-a", ven_id="ven-a", modification_number=number, request_id=request_id, at=LATER, due_at=LATER
-        )
+    def delivery(number: int, request_id: str) -> Handout:
+        events = (("evt-a", number, timedelta(0)),)
+        return Handout(ven_id="ven-a", request_id=request_id, at=LATER, events=events, until=NEVER)
+
+    async def standing() -> tuple[object, ...]:
+        async with store.read() as tx:
+            (found,) = await tx.events.of_ven("ven-a", START)
+        handed = found.handed
+        assert handed is not None
+        return found.times, handed.modification_number, handed.at, found.due
 
     async with store.write() as tx:
         await tx.events.delivered([delivery(0, "req-1")])
         await tx.events.delivered([delivery(0, "req-2")])
-    async with store.read() as tx:
-        (state,) = await tx.events.states("evt-a")
-    assert (state.deliveries, state.delivered_modification, state.delivered_at, state.due_at) == (2, 0, LATER, LATER)
+    assert await standing() == (2, 0, LATER, LATER)
     async with store.write() as tx:
         await tx.events.put(stored(simple_event(number=1)), "alice")
         await tx.events.modified("evt-a", START)
         await tx.events.delivered([delivery(0, "req-3")])  # of the old version, written late
-    async with store.read() as tx:
-        (state,) = await tx.events.states("evt-a")
-    assert (state.deliveries, state.delivered_modification, state.due_at) == (0, 0, START)
+    assert await standing() == (0, 0, LATER, AT_ONCE)
     async with store.write() as tx:
         await tx.events.set_state("evt-a", "ven-a", answered_modification=1, answer="optIn", due_at=None)
         await tx.events.delivered([delivery(1, "req-4")])
     async with store.read() as tx:
         (state,) = await tx.events.states("evt-a")
-        assert await tx.events.delivery_ids("evt-a") == {"ven-a": ("req-1", "req-2", "req-3", "req-4")}
-    assert (state.deliveries, state.delivered_modification, state.answer) == (1, 1, OptType.OPT_IN)
-    assert state.due_at is None
+        handed, request_ids = (await tx.events.handed("evt-a"))["ven-a"]
+    assert request_ids == ("req-1", "req-2", "req-3", "req-4")
+    assert (state.answer, state.due_at) == (OptType.OPT_IN, None)
+    assert (handed.times, handed.modification_number) == (1, 1)
+    assert await standing() == (1, 1, LATER, None)
 
 
 async def test_opt_states_of_resources_are_replaced(store: Store) -> None:

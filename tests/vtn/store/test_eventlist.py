@@ -9,7 +9,7 @@ from openadr.timeline import status
 from openadr.times import ZERO, Duration
 from tests.vtn.world import HOUR, MARKET, START, World, simple_event
 from vtn.store.eventlist import EventFilter
-from vtn.store.rows import EventCounts, EventResource, EventVen, OptSource, Resource
+from vtn.store.rows import EventCounts, EventResource, EventVen, Handout, OptSource, Resource
 from vtn.store.store import Store
 
 
@@ -68,22 +68,32 @@ async def test_counts_of_an_event(store: Store) -> None:
         await world.enrol(name, number + 1, Resource(ven_id=name, resource_id="r1"))
     row = await world.put(simple_event(number=2), "ven-0")
     base = EventVen(event_id=row.event_id, ven_id="", whole_ven=True)
-    said = {"answered_modification": 2, "delivered_modification": 2, "response_code": 200}
+    said = {"answered_modification": 2, "response_code": 200}
     states = [
-        replace(base, ven_id="ven-1", delivered_modification=2),
+        replace(base, ven_id="ven-1"),
         replace(base, ven_id="ven-2", answer="optIn", **said),  # type: ignore[arg-type]
         replace(base, ven_id="ven-3", answer="optOut", **said),  # type: ignore[arg-type]
         replace(base, ven_id="ven-4", answer="optIn", **{**said, "response_code": 460}),  # type: ignore[arg-type]
         replace(base, ven_id="ven-5", answer="optIn", qualified="optOut", **said),  # type: ignore[arg-type]
-        replace(base, ven_id="ven-6", delivered_modification=1, answered_modification=1, whole_ven=False),
+        replace(base, ven_id="ven-6", answered_modification=1, whole_ven=False),
         replace(base, ven_id="ven-7", withdrawn=2, withdrawn_at=START, withdrawn_end=START),
     ]
     named = [
         EventResource(event_id=row.event_id, ven_id="ven-6", resource_id=name, source=OptSource.CREATED_EVENT)
         for name in ("r1", "r2")
     ]
+    given = {
+        1: (("ven-6", "r"),),
+        2: (*((f"ven-{number}", "r") for number in (1, 2, 3, 4, 5, 7)), ("ven-1", "s")),
+    }
+    made = [
+        Handout(ven_id=name, request_id=request_id, at=START, events=((row.event_id, version, None),), until=START)
+        for version, parts in given.items()
+        for name, request_id in parts
+    ]
     async with store.write() as tx:
         await tx.events.assign(states, named)
+        await tx.events.delivered(made)
     async with store.read() as tx:
         assert await tx.events.counts([]) == {}
         counts = await tx.events.counts([row.event_id, "evt-none"])
