@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, distinct, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openadr.model import EventStatus, OptType, ResponseRequired
@@ -103,7 +103,7 @@ async def counts(connection: AsyncConnection, event_ids: Sequence[str]) -> dict[
         .group_by(event_ven.c.event_id)
     )
     resources = await _resources(connection, mine)
-    delivered = await _delivered(connection, mine)
+    delivered = await _delivered(connection, event_ids, mine)
     found = {row.event_id: _counts(row, resources, delivered) for row in await connection.execute(query)}
     return {event_id: found.get(event_id, EventCounts()) for event_id in event_ids}
 
@@ -114,21 +114,25 @@ def _counts(row: Any, resources: dict[str, int], delivered: dict[str, int]) -> E
     return EventCounts(**values, delivered=delivered.get(name, 0), resources=resources.get(name, 0))
 
 
-async def _delivered(connection: AsyncConnection, mine: ColumnElement[bool]) -> dict[str, int]:
+async def _delivered(
+    connection: AsyncConnection, event_ids: Sequence[str], mine: ColumnElement[bool]
+) -> dict[str, int]:
     """Return how many VENs were handed the present version of each event."""
+    given = (  # worked out first: joined with the VENs at once, PostgreSQL may compare each payload with each VEN
+        select(payload_event.c.event_id, handout.c.ven_id)
+        .join(
+            event, and_(event.c.event_id == payload_event.c.event_id, payload_event.c.modification_number == _PRESENT)
+        )
+        .join(handout, handout.c.payload_id == payload_event.c.payload_id)
+        .where(payload_event.c.event_id.in_(event_ids))
+        .distinct()
+        .subquery()
+    )
     query = (
-        select(event.c.event_id, func.count(distinct(handout.c.ven_id)))
-        .join(event_ven, event_ven.c.event_id == event.c.event_id)
-        .join(
-            payload_event,
-            and_(payload_event.c.event_id == event.c.event_id, payload_event.c.modification_number == _PRESENT),
-        )
-        .join(
-            handout,
-            and_(handout.c.payload_id == payload_event.c.payload_id, handout.c.ven_id == event_ven.c.ven_id),
-        )
+        select(given.c.event_id, func.count())
+        .join(event_ven, and_(event_ven.c.event_id == given.c.event_id, event_ven.c.ven_id == given.c.ven_id))
         .where(mine)
-        .group_by(event.c.event_id)
+        .group_by(given.c.event_id)
     )
     return {event_id: int(count) for event_id, count in await connection.execute(query)}
 
