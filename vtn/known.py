@@ -11,7 +11,8 @@ from datetime import datetime
 from vtn.payloads import Contents, Shared, contents
 from vtn.services.events import after, changed_at, joined, over_at
 from vtn.services.polling import Waiting
-from vtn.store.rows import AT_ONCE, NEVER, Assignment, Handout
+from vtn.store.eventrows import Assignment, Handout
+from vtn.store.rows import AT_ONCE, NEVER
 
 _KEPT = 100  # things done at a VEN that answers nothing; then they are put in their place
 

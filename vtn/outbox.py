@@ -21,7 +21,7 @@ from vtn.payloads import Parcel, Payloads
 from vtn.services.context import Desk, SignaturePolicy
 from vtn.services.events import after, hand_out, handout
 from vtn.services.polling import Turn, look, quiet_until, repeats, turn
-from vtn.store.rows import Handout
+from vtn.store.eventrows import Handout
 from vtn.store.store import Gifts, Store
 
 WATCH_S = 1.0  # how late another process may learn of an event; a tenth of the usual poll interval

@@ -14,8 +14,8 @@ from openadr.wire import PayloadFrame, encode_payload_frame, encode_target
 from vtn.packing import MOST, compressed, stored
 from vtn.services.context import RetryPolicy, done
 from vtn.services.events import addressed, changed_at, firsts, fresh, over_at, stamped
-from vtn.store import rows
-from vtn.store.rows import Assignment, StoredEvent
+from vtn.store import eventrows
+from vtn.store.eventrows import Assignment, StoredEvent
 
 SETS = 1_000  # different sets of events that VENs have at one time
 _FEW = 2  # VENs for which nothing is compressed in advance: it costs half as much again as compressing one payload
@@ -41,7 +41,7 @@ class Shared:
 
     stored: tuple[StoredEvent, ...]  # what it was made of; remembered by identity, so they have to stay
     events: tuple[Event, ...]
-    first: rows.Contents  # what to record of the first hand-out
+    first: eventrows.Contents  # what to record of the first hand-out
     since: datetime
     until: datetime | None
     over_at: datetime  # when the last of them leaves the payload

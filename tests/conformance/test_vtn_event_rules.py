@@ -30,7 +30,7 @@ from vtn.services.drafts import Draft, DraftInterval, DraftSignal
 from vtn.services.modify import Change, modify
 from vtn.services.overview import event_view
 from vtn.services.publish import cancel, publish
-from vtn.store.rows import StoredEvent
+from vtn.store.eventrows import StoredEvent
 
 SIMPLE = DraftSignal(signal_name="SIMPLE", signal_type=SignalType.LEVEL, intervals=(DraftInterval(value=2.0),))
 PRICE = DraftSignal(

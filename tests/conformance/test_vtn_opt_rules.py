@@ -19,8 +19,9 @@ from tests.vtn.test_chain import ready as vtn_ready
 from tests.vtn.world import START, World
 from vtn.services import optsettings
 from vtn.services.context import OptLimits
+from vtn.store.eventrows import StoredOpt
 from vtn.store.programmes import OptRules, Programme, Terms
-from vtn.store.rows import Resource, StoredOpt
+from vtn.store.rows import Resource
 from vtn.store.targets import Attribute, AttributeKind
 
 WINDOW = Availability(dtstart=START + timedelta(hours=1), duration=Duration(seconds=3600))

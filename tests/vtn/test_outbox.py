@@ -29,7 +29,7 @@ from vtn.coding import packed
 from vtn.outbox import AHEAD_S, Outbox
 from vtn.services.dispatch import handle
 from vtn.services.events import payload
-from vtn.store.rows import EventVen
+from vtn.store.eventrows import EventVen
 from vtn.store.store import Store, Tx
 
 T = TypeVar("T")

@@ -13,8 +13,9 @@ from tests.vtn.blocks import blocks_of_rows
 from tests.vtn.world import START, World, simple_event
 from vtn.retention import EVERY_S, FIRST_S, Retention
 from vtn.settings import RetentionSection
+from vtn.store.eventrows import Handout
 from vtn.store.retention import BATCH
-from vtn.store.rows import NEVER, Answered, Handout, Telemetry
+from vtn.store.rows import NEVER, Answered, Telemetry
 from vtn.store.store import Store
 from vtn.store.tables import event, event_ven, event_version, idempotency, opt, outbound, telemetry
 

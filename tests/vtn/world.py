@@ -20,7 +20,8 @@ from openadr.times import Duration
 from runtime.clock import FakeClock
 from vtn.services.context import Desk
 from vtn.services.dispatch import handle
-from vtn.store.rows import EventResource, EventVen, Resource, StoredEvent, Ven
+from vtn.store.eventrows import EventResource, EventVen, StoredEvent
+from vtn.store.rows import Resource, Ven
 from vtn.store.store import Store
 
 START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)

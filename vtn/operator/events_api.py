@@ -25,7 +25,7 @@ from vtn.operator.fields import utc
 from vtn.operator.handling import Handling, Route, cursor, json, next_cursor
 from vtn.services import modify, overview, publish
 from vtn.store.eventlist import EventFilter
-from vtn.store.rows import EventCounts, StoredEvent
+from vtn.store.eventrows import EventCounts, StoredEvent
 from vtn.store.store import Tx
 
 T = TypeVar("T")

@@ -15,7 +15,7 @@ from vtn.operator.views import TelemetryView
 from vtn.services.drafts import Draft, DraftBaseline, DraftInterval, DraftSignal
 from vtn.services.modify import Change
 from vtn.services.overview import DeliveryState
-from vtn.store.rows import OptSource
+from vtn.store.eventrows import OptSource
 
 _TEXT = Field(min_length=1, max_length=255)
 _MOST_INTERVALS = 10_000  # a year of hours

@@ -26,7 +26,7 @@ from vtn.operator.present import telemetry
 from vtn.services import overview
 from vtn.services.availability import Verdict
 from vtn.services.events import value_now
-from vtn.store.rows import EventCounts, EventVersion, StoredEvent
+from vtn.store.eventrows import EventCounts, EventVersion, StoredEvent
 
 
 def summary(stored: StoredEvent, counts: EventCounts, now: datetime) -> EventSummary:

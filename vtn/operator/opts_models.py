@@ -12,7 +12,7 @@ from vtn.operator.fields import DurationText, Instant, View
 from vtn.operator.requests import Page
 from vtn.operator.views import TargetsView
 from vtn.services.availability import Source
-from vtn.store.rows import OptKind
+from vtn.store.eventrows import OptKind
 
 _ID = Field(None, min_length=1, max_length=255)
 

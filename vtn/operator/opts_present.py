@@ -9,7 +9,7 @@ from openadr.messages import CreateOpt
 from vtn.operator.opts_models import AvailabilityView, OptState, OptView, WindowView
 from vtn.operator.present import targets
 from vtn.services.availability import Verdict
-from vtn.store.rows import StoredOpt
+from vtn.store.eventrows import StoredOpt
 
 
 def opt(row: StoredOpt, now: datetime) -> OptView:

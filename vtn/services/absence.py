@@ -11,8 +11,8 @@ from datetime import datetime
 from openadr.timeline import scheduled_end
 from vtn.services.availability import Verdict, opted_out
 from vtn.services.subjects import Subjects, read_subjects
+from vtn.store.eventrows import StoredEvent, StoredOpt
 from vtn.store.programmes import OptRules
-from vtn.store.rows import StoredEvent, StoredOpt
 from vtn.store.store import Tx
 
 

@@ -14,8 +14,8 @@ from openadr.timeline import scheduled_end
 from vtn.services.availability import Subject, opted_out
 from vtn.services.subjects import Subjects, read_subjects
 from vtn.services.targets import Audience
+from vtn.store.eventrows import StoredOpt
 from vtn.store.programmes import OptRules
-from vtn.store.rows import StoredOpt
 from vtn.store.store import Tx
 
 

@@ -15,8 +15,8 @@ from heapq import heappop, heappush
 from openadr.model import Availability as Window
 from openadr.model import OptType
 from openadr.uris import normal
+from vtn.store.eventrows import StoredOpt
 from vtn.store.programmes import OptRules
-from vtn.store.rows import StoredOpt
 
 
 class Source(StrEnum):

@@ -17,7 +17,8 @@ from openadr.timeline import current_value as running_value
 from openadr.timeline import order, status
 from openadr.times import whole_second
 from vtn.services.context import Desk, RetryPolicy, done
-from vtn.store.rows import AT_ONCE, NEVER, Assignment, Contents, Handed, Handout, Ven
+from vtn.store.eventrows import Assignment, Contents, Handed, Handout
+from vtn.store.rows import AT_ONCE, NEVER, Ven
 from vtn.store.store import Tx
 
 NOT_YET = datetime.min.replace(tzinfo=UTC)  # before every event: what a signal's value is while it is not active

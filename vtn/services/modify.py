@@ -19,7 +19,7 @@ from vtn.services.drafts import Draft, NewId, build
 from vtn.services.programmes import check_terms, programme_of, terms_of
 from vtn.services.publish import check_number, check_published, new_states, stored_event, told_until
 from vtn.services.targets import Audience, resolve
-from vtn.store.rows import EventResource, EventVen, StoredEvent
+from vtn.store.eventrows import EventResource, EventVen, StoredEvent
 from vtn.store.store import Tx
 
 

@@ -14,8 +14,9 @@ from vtn.services.availability import ends_at
 from vtn.services.context import Contexts, Desk, done, short_id
 from vtn.services.optsettings import check_device_class, check_schedule
 from vtn.services.optstate import OptState, qualify_resources, release
+from vtn.store.eventrows import Assignment, OptKind, OptSource
 from vtn.store.programmes import OptRules
-from vtn.store.rows import Assignment, OptKind, OptSource, Resource, Ven
+from vtn.store.rows import Resource, Ven
 from vtn.store.store import Tx
 from vtn.store.targets import device_classes
 

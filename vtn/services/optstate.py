@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from openadr.model import OptType
-from vtn.store.rows import EventResource, EventVen, OptSource
+from vtn.store.eventrows import EventResource, EventVen, OptSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

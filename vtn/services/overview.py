@@ -11,7 +11,8 @@ from enum import StrEnum
 from vtn.services.absence import absences_of
 from vtn.services.availability import Verdict
 from vtn.services.optstate import OptState, of_resource, of_ven
-from vtn.store.rows import EventCounts, EventResource, EventVen, EventVersion, Handed, StoredEvent, Telemetry
+from vtn.store.eventrows import EventCounts, EventResource, EventVen, EventVersion, Handed, StoredEvent
+from vtn.store.rows import Telemetry
 from vtn.store.store import Tx
 
 

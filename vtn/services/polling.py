@@ -13,8 +13,9 @@ from openadr.messages import Message, Poll, RegisterReport, Response
 from vtn.services.context import Desk, done
 from vtn.services.events import distribute, fresh
 from vtn.store.codec import root_of
+from vtn.store.eventrows import Assignment
 from vtn.store.outbound import FAREWELL
-from vtn.store.rows import Assignment, Outbound, QueueHead, Ven
+from vtn.store.rows import Outbound, QueueHead, Ven
 from vtn.store.store import Tx
 
 _METADATA = root_of(RegisterReport)

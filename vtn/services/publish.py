@@ -17,7 +17,7 @@ from vtn.services.context import Desk
 from vtn.services.drafts import Draft, build
 from vtn.services.programmes import check_terms, programme_of, terms_of
 from vtn.services.targets import Audience, resolve
-from vtn.store.rows import EventResource, EventVen, StoredEvent
+from vtn.store.eventrows import EventResource, EventVen, StoredEvent
 from vtn.store.store import Tx
 
 CANCEL_KEPT = timedelta(days=7)

@@ -26,8 +26,9 @@ from vtn.services.dispatch import HANDLERS
 from vtn.services.events import hand_out, payload
 from vtn.services.polling import Turn, Waiting, look, quiet_until, turn
 from vtn.store.codec import root_of
+from vtn.store.eventrows import Handout
 from vtn.store.push import PushState
-from vtn.store.rows import Handout, Outbound, Ven
+from vtn.store.rows import Outbound, Ven
 from vtn.store.store import Tx
 
 _LATER = timedelta(seconds=60)  # when to look again for what ought to be due and is not

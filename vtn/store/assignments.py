@@ -17,7 +17,7 @@ from runtime.columns import Instant
 from vtn.store import handouts
 from vtn.store.codec import load
 from vtn.store.decoded import Decoded, Version
-from vtn.store.rows import Assignment, EventVen, StoredEvent
+from vtn.store.eventrows import Assignment, EventVen, StoredEvent
 from vtn.store.tables import event, event_resource, event_ven, event_version, ven, ven_payload
 
 _TOGETHER = 500  # events named in one query

@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from runtime.columns import Instant
 from vtn.store.codec import dump, upsert
-from vtn.store.rows import NEVER, EventResource, EventVen, OptSource
+from vtn.store.eventrows import EventResource, EventVen, OptSource
+from vtn.store.rows import NEVER
 from vtn.store.tables import event, event_resource, event_ven, ven_payload
 
 _WITHDRAW = (

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openadr.messages import ROOTS, Message
-from vtn.store.rows import Assignment
+from vtn.store.eventrows import Assignment
 
 T = TypeVar("T")
 

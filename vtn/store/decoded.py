@@ -7,7 +7,7 @@ wrong; the oldest entries give way to new ones.
 from collections import OrderedDict
 from datetime import datetime
 
-from vtn.store.rows import StoredEvent
+from vtn.store.eventrows import StoredEvent
 
 KEPT = 5_000  # events, about 3 kB each; more than are in payloads at one time
 Version = tuple[str, int, datetime]

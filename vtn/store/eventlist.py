@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openadr.model import EventStatus, OptType, ResponseRequired
 from openadr.uris import normal
-from vtn.store.rows import EventCounts
+from vtn.store.eventrows import EventCounts
 from vtn.store.tables import event, event_resource, event_ven, handout, payload_event, ven_resource
 
 

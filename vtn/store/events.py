@@ -20,7 +20,7 @@ from vtn.store.audience import assign, changed, reassign, told_until, withdraw
 from vtn.store.codec import Touched, dump, load, upsert
 from vtn.store.decoded import Decoded
 from vtn.store.eventlist import EventFilter, conditions, counts
-from vtn.store.rows import (
+from vtn.store.eventrows import (
     Assignment,
     EventCounts,
     EventResource,

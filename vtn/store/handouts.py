@@ -16,7 +16,7 @@ from sqlalchemy import and_, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from runtime.columns import Instant, sqlite_text
-from vtn.store.rows import Contents, Handed, Handout
+from vtn.store.eventrows import Contents, Handed, Handout
 from vtn.store.tables import handout, payload_event
 
 _TOGETHER = 5_000  # payloads named in one query

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openadr.messages import CreateOpt
 from vtn.store.codec import dump, load
-from vtn.store.rows import OptKind, StoredOpt
+from vtn.store.eventrows import OptKind, StoredOpt
 from vtn.store.tables import opt
 
 _TOGETHER = 500  # VENs in one statement

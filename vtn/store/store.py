@@ -16,6 +16,7 @@ from runtime.probe import Probe
 from vtn.store.candidates import Candidates
 from vtn.store.codec import Touched
 from vtn.store.decoded import Decoded
+from vtn.store.eventrows import Assignment
 from vtn.store.events import Events
 from vtn.store.group import Group
 from vtn.store.nonces import Nonces
@@ -26,7 +27,7 @@ from vtn.store.programmes import Programmes
 from vtn.store.push import ANY_PUSH, Pushes
 from vtn.store.readings import Readings
 from vtn.store.reports import Reports
-from vtn.store.rows import Answered, Assignment
+from vtn.store.rows import Answered
 from vtn.store.tables import change, idempotency
 from vtn.store.targets import Targets
 from vtn.store.vens import Vens

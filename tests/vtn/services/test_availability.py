@@ -13,8 +13,8 @@ from openadr.model import Availability, EiTarget, OptType
 from openadr.times import ZERO, Duration
 from tests.vtn.world import START
 from vtn.services.availability import Source, Subject, Verdict, at, ends_at, opted_out, timeline
+from vtn.store.eventrows import OptKind, StoredOpt
 from vtn.store.programmes import OptRules
-from vtn.store.rows import OptKind, StoredOpt
 
 ALL = EiTarget(ven_ids=("ven-a",))
 R1 = Subject(resource_id="r1", group_ids=("g1",), device_classes=frozenset({"EVSE"}))

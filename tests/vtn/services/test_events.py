@@ -23,7 +23,7 @@ from openadr.times import ZERO, Duration
 from tests.vtn.world import START, Party, World, simple_event
 from vtn.services.context import RetryPolicy
 from vtn.services.overview import DeliveryState, event_view
-from vtn.store.rows import OptSource
+from vtn.store.eventrows import OptSource
 
 
 async def ready(world: World, ven_id: str = "ven-a", number: int = 1) -> Party:

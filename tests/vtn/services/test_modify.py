@@ -19,7 +19,8 @@ from vtn.services.drafts import Draft, DraftBaseline, DraftInterval, DraftSignal
 from vtn.services.modify import Change, equal, modified, modify
 from vtn.services.overview import DeliveryState, EventView, event_view
 from vtn.services.publish import CANCEL_KEPT, cancel, publish
-from vtn.store.rows import Resource, StoredEvent
+from vtn.store.eventrows import StoredEvent
+from vtn.store.rows import Resource
 from vtn.store.store import Store
 
 HOUR = Duration(seconds=3600)

@@ -11,7 +11,8 @@ from openadr.times import Duration
 from tests.vtn.services.test_events import ready
 from tests.vtn.world import START, Party, World, simple_event
 from vtn.services.overview import event_view
-from vtn.store.rows import OptSource, Resource, StoredOpt
+from vtn.store.eventrows import OptSource, StoredOpt
+from vtn.store.rows import Resource
 
 WINDOW = (Availability(dtstart=START + timedelta(hours=1), duration=Duration(seconds=3600)),)
 ALL = EiTarget(ven_ids=("ven-a",))

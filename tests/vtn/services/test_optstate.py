@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from openadr.model import OptType
 from tests.vtn.world import START
 from vtn.services.optstate import OptState, answered, of_resource, of_ven, qualify_resources, release
-from vtn.store.rows import EventResource, EventVen, OptSource
+from vtn.store.eventrows import EventResource, EventVen, OptSource
 
 RESOURCES = ("r1", "r2", "r3")
 STATE = EventVen(event_id="evt-a", ven_id="ven-a", whole_ven=True)

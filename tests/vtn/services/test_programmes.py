@@ -16,8 +16,8 @@ from vtn.services.drafts import Draft, DraftInterval, DraftSignal
 from vtn.services.modify import Change, modify
 from vtn.services.programmes import check_programme, drop, lay_down
 from vtn.services.publish import publish
+from vtn.store.eventrows import StoredEvent
 from vtn.store.programmes import OptRules, Programme, SignalPair, Terms
-from vtn.store.rows import StoredEvent
 from vtn.store.store import Store
 
 URI = "https://dso.example/flex"

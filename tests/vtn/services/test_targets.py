@@ -16,7 +16,8 @@ from vtn.rendering import Renderer
 from vtn.services.drafts import Draft, DraftBaseline, DraftInterval, DraftSignal
 from vtn.services.modify import Change, modify
 from vtn.services.publish import publish
-from vtn.store.rows import Resource, StoredEvent
+from vtn.store.eventrows import StoredEvent
+from vtn.store.rows import Resource
 from vtn.store.store import Store
 from vtn.store.targets import Attribute, AttributeKind
 

@@ -25,15 +25,11 @@ from tests.vtn.blocks import blocks_of_rows
 from tests.vtn.world import START, World, fingerprint, simple_event, stored
 from vtn.store import MIGRATIONS
 from vtn.store.assignments import _OF_VENS
+from vtn.store.eventrows import EventResource, EventVen, Handout, OptKind, OptSource
 from vtn.store.rows import (
     AT_ONCE,
     NEVER,
     Answered,
-    EventResource,
-    EventVen,
-    Handout,
-    OptKind,
-    OptSource,
     Point,
     QueueHead,
     RequestState,

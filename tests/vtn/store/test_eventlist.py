@@ -9,7 +9,8 @@ from openadr.timeline import status
 from openadr.times import ZERO, Duration
 from tests.vtn.world import HOUR, MARKET, START, World, simple_event
 from vtn.store.eventlist import EventFilter
-from vtn.store.rows import EventCounts, EventResource, EventVen, Handout, OptSource, Resource
+from vtn.store.eventrows import EventCounts, EventResource, EventVen, Handout, OptSource
+from vtn.store.rows import Resource
 from vtn.store.store import Store
 
 

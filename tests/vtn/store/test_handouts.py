@@ -10,8 +10,9 @@ from runtime.database import create_engine, upgrade
 from tests.vtn.world import START, World, simple_event
 from vtn.services.events import after
 from vtn.store import MIGRATIONS
+from vtn.store.eventrows import Assignment, Handed, Handout
 from vtn.store.handouts import payload_id
-from vtn.store.rows import AT_ONCE, NEVER, Assignment, Handed, Handout
+from vtn.store.rows import AT_ONCE, NEVER
 from vtn.store.store import VERSION_TABLE, Store
 from vtn.store.tables import payload_event
 

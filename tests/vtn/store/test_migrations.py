@@ -11,7 +11,8 @@ from runtime.database import upgrade
 from tests.databases import move_to
 from tests.vtn.world import START, World, simple_event
 from vtn.store import MIGRATIONS
-from vtn.store.rows import AT_ONCE, Handout
+from vtn.store.eventrows import Handout
+from vtn.store.rows import AT_ONCE
 from vtn.store.store import VERSION_TABLE, Store
 
 OLD = (
