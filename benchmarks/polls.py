@@ -26,8 +26,9 @@ from benchmarks.harness import Benchmark, cpu_seconds, pin
 from benchmarks.load import Pki, Ven, every, make_pki
 from examples.demo.toml import table, toml
 
-VENS = 200  # so many that what a VTN does each second, whether anybody asks or not, weighs little in one request
+VENS = 1_000  # so many that what a VTN does each second, whether anybody asks or not, weighs little in one request
 QUICK_VENS = 200  # makes ours look some 20 µs a request dearer
+ROUNDS = 5
 TOKEN = "token-of-the-benchmark-0123"
 MARKET_CONTEXT = "http://gateway.example/programmes/dno-curtailment"
 AT_ONCE = 20  # VENs that begin together
@@ -203,7 +204,7 @@ async def _rounds(quick: bool, events: int) -> list[tuple[float, float]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pki = make_pki(folder / "pki", QUICK_VENS if quick else VENS)
-        for _ in range(2 if quick else 7):
+        for _ in range(2 if quick else ROUNDS):
             async with ours(folder, pki) as server:
                 mine = await _cost(server, pki, register=True, events=events)
             async with peer(pki) as server:
