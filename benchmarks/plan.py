@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from benchmarks.harness import Benchmark
 from bridge.arbiter import timeline
+from bridge.core import Parts
 from bridge.fleet import Fleet
 from bridge.metrics import BridgeMetrics
 from bridge.plan import Draw, KnownEvent, plan
@@ -156,17 +157,19 @@ async def _round(folder: Path, resources: tuple[Resource, ...]) -> tuple[float, 
     try:
         await upgrade(engine, MIGRATIONS, version_table=VERSION_TABLE)
         supervisor = Supervisor(
-            resources=resources,
-            programmes=PROGRAMMES,
-            fleet=Fleet((each.charger for each in resources), clock),
-            target=_Absent(),
-            store=BridgeStore(engine),
-            events=ven,
-            opts=ven,
-            ven_id=lambda: None,
-            clock=clock,
-            draw=system_draw,
-            metrics=BridgeMetrics(CollectorRegistry()),
+            Parts(
+                resources=resources,
+                programmes=PROGRAMMES,
+                fleet=Fleet((each.charger for each in resources), clock),
+                target=_Absent(),
+                store=BridgeStore(engine),
+                events=ven,
+                opts=ven,
+                ven_id=lambda: None,
+                clock=clock,
+                draw=system_draw,
+                metrics=BridgeMetrics(CollectorRegistry()),
+            )
         )
         await supervisor.load()
 

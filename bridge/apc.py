@@ -8,9 +8,8 @@ import counts above zero. Only a supplier may send such a command (decision 22).
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bridge.asks import Basis, FloorPolicy, Limit, Terms, limit
+from bridge.asks import Basis, FloorPolicy, Limit, Terms, limit, reduced
 from bridge.resources import Resource
-from bridge.rules import reduced
 
 SUPPLIER = "supplier"
 SUPERVISORY = Terms(floor=FloorPolicy.PAUSE)  # decision 9: supervisory caps are quantised down

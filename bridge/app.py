@@ -19,6 +19,7 @@ from bridge import programmes
 from bridge.api import Api, build_api
 from bridge.api.energy import Tariff
 from bridge.contents import ContentBook
+from bridge.core import Parts
 from bridge.cta2045.settings import cta_devices
 from bridge.ctaside import CtaSide, cta_side
 from bridge.downlink import Downlink
@@ -36,9 +37,10 @@ from bridge.ocpp.proxy import Proxy
 from bridge.outage import lost_after_s
 from bridge.program import Programmes
 from bridge.reload import ProgrammeWatch
+from bridge.resources import Resource
 from bridge.rollup import RollUp
 from bridge.selftest import SelfTester, signer
-from bridge.settings import BridgeSettings, charger_configs, keeping, resources, sampling, supervision
+from bridge.settings import BridgeSettings, keeping, resources, supervision
 from bridge.store import MIGRATIONS, VERSION_TABLE, BridgeStore
 from bridge.supervisor import Supervisor
 from bridge.target import LimitTarget
@@ -154,6 +156,7 @@ class _Ground:
     """What every part of a bridge stands on."""
 
     settings: BridgeSettings
+    loads: tuple[Resource, ...]
     engine: AsyncEngine
     store: BridgeStore
     clock: Clock
@@ -161,14 +164,25 @@ class _Ground:
     registry: CollectorRegistry
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sides:
+    """The supervisor and what it stands between: devices on one side, VTNs on the other."""
+
+    supervisor: Supervisor
+    target: LimitTarget
+    central: CentralSystem
+    cta: CtaSide
+    up: UpSide
+
+
 async def build(
     settings: BridgeSettings, *, engine: AsyncEngine, clock: Clock, draw: Draw, base: Path | None = None
 ) -> Bridge:
     """Make a bridge on ``engine``, its tables migrated and its state loaded; ``base`` is the settings file's folder."""
     await upgrade(engine, MIGRATIONS, version_table=VERSION_TABLE)
-    store, registry = BridgeStore(engine), new_registry("oadr-bridge", version())
-    on = _Ground(settings=settings, engine=engine, store=store, clock=clock, draw=draw, registry=registry)
-    enrolled, loads = programmes.load(settings.programme.files, base), resources(settings)
+    store, registry, loads = BridgeStore(engine), new_registry("oadr-bridge", version()), resources(settings)
+    on = _Ground(settings=settings, loads=loads, engine=engine, store=store, clock=clock, draw=draw, registry=registry)
+    enrolled = programmes.load(settings.programme.files, base)
     fleet = Fleet((each.charger for each in loads), clock)
     contents = ContentBook(resources=loads, fleet=fleet, store=store, clock=clock)
     await contents.load()
@@ -190,32 +204,40 @@ async def build(
         lost_after_s=lambda: lost_after_s(supervisor.planner.programmes.by_context.values()),
         registry=registry,
     )
-    supervisor = Supervisor(
-        resources=loads,
-        programmes=enrolled,
-        fleet=fleet,
-        target=target,
-        store=store,
-        events=up.source,
-        opts=up.source,
-        ven_id=up.main.ven_id,
-        clock=clock,
-        draw=draw,
-        metrics=BridgeMetrics(registry),
-        settings=supervision(settings),
-        link=up.watch,
-        contents=contents,
-    )
+    supervisor = _supervisor(on, enrolled, fleet, target, up, contents)
     await supervisor.load()
     supervisor.watch_enrolment(up.enrol)
-    return _assembled(on, enrolled, base, supervisor, target, central, cta, up)
+    return _assembled(on, _Sides(supervisor=supervisor, target=target, central=central, cta=cta, up=up), enrolled, base)
+
+
+def _supervisor(
+    on: _Ground, enrolled: Programmes, fleet: Fleet, target: LimitTarget, up: UpSide, contents: ContentBook
+) -> Supervisor:
+    return Supervisor(
+        Parts(
+            resources=on.loads,
+            programmes=enrolled,
+            fleet=fleet,
+            target=target,
+            store=on.store,
+            events=up.source,
+            opts=up.source,
+            ven_id=up.main.ven_id,
+            clock=on.clock,
+            draw=on.draw,
+            metrics=BridgeMetrics(on.registry),
+            settings=supervision(on.settings),
+            link=up.watch,
+            contents=contents,
+        )
+    )
 
 
 def _central(on: _Ground, fleet: Fleet) -> CentralSystem:
     """Make the OCPP side; some of its chargers may have a CSMS of their own."""
     return CentralSystem(
         settings=on.settings.ocpp,
-        chargers=charger_configs(on.settings),
+        chargers=(each.config for each in on.settings.chargers),
         events=fleet,
         clock=on.clock,
         registry=on.registry,
@@ -240,7 +262,7 @@ def _surroundings(
         engine=on.engine,
         store=on.store,
         programmes=enrolled,
-        sampling=sampling(on.settings),
+        sampling=on.settings.telemetry.sampling,
         clock=on.clock,
         draw=on.draw,
         changed=lambda: supervisor().events_changed(),
@@ -250,71 +272,70 @@ def _surroundings(
     )
 
 
-def _assembled(
-    on: _Ground,
-    enrolled: Programmes,
-    base: Path | None,
-    supervisor: Supervisor,
-    target: LimitTarget,
-    central: CentralSystem,
-    cta: CtaSide,
-    up: UpSide,
-) -> Bridge:
+def _assembled(on: _Ground, sides: _Sides, enrolled: Programmes, base: Path | None) -> Bridge:
     """Put around the supervisor what watches it, works for it and shows it."""
-    settings, store, clock = on.settings, on.store, on.clock
-    ecoports = cta.minded(supervisor, up.silent, up.main.ven_id)
+    settings, supervisor, up = on.settings, sides.supervisor, sides.up
+    ecoports = sides.cta.minded(supervisor, up.silent, up.main.ven_id)
     seen = lookout(
         settings.alerts,
         supervisor=supervisor,
-        target=target,
-        store=store,
+        target=sides.target,
+        store=on.store,
         links=up.links,
         watch=up.watch,
         leads=up.leads,
         registry=on.registry,
     )
-    tester = SelfTester(
-        supervisor=supervisor,
-        target=target,
-        store=store,
-        clock=clock,
-        section=settings.self_test,
-        sign=signer(settings.ven.key),
-        software=f"openadr-gateway {version()}",
-    )
-    api = Api(
-        supervisor=supervisor,
-        target=target,
-        store=store,
-        clock=clock,
-        version=version(),
-        vens={link.name: link.ven for link in up.links},
-        overview=seen.overview,
-        tariff=Tariff(rates=settings.energy.rates, currency=settings.energy.currency),
-        devices=ecoports,
-        central=central,
-        tester=tester,
-    )
+    tester = _tester(on, sides)
     return Bridge(
         settings=settings,
         tester=tester,
         engine=on.engine,
-        store=store,
+        store=on.store,
         supervisor=supervisor,
-        central=central,
+        central=sides.central,
         up=up,
-        cta=cta,
+        cta=sides.cta,
         ecoports=ecoports,
-        down=None if settings.downstream is None else Downlink(settings.downstream, up.source.everything, clock),
+        down=None if settings.downstream is None else Downlink(settings.downstream, up.source.everything, on.clock),
         housekeeper=_housekeeper(on, supervisor, seen),
         programmes=_programme_watch(on, enrolled, base, supervisor, up),
         api=build_api(
-            api,
+            _api(on, sides, seen, tester, ecoports),
             token=settings.api.token.get_secret_value(),
             checks={"database": partial(health, on.engine), "supervisor": _pulse(on, supervisor), **up.checks()},
             registry=on.registry,
         ),
         registry=on.registry,
+    )
+
+
+def _tester(on: _Ground, sides: _Sides) -> SelfTester:
+    return SelfTester(
+        supervisor=sides.supervisor,
+        target=sides.target,
+        store=on.store,
+        clock=on.clock,
+        section=on.settings.self_test,
+        sign=signer(on.settings.ven.key),
+        software=f"openadr-gateway {version()}",
+    )
+
+
+def _api(on: _Ground, sides: _Sides, seen: Lookout, tester: SelfTester, ecoports: EcoPorts) -> Api:
+    energy = on.settings.energy
+    return Api(
+        supervisor=sides.supervisor,
+        target=sides.target,
+        store=on.store,
+        clock=on.clock,
+        version=version(),
+        vens={link.name: link.ven for link in sides.up.links},
+        overview=seen.overview,
+        tariff=Tariff(rates=energy.rates, currency=energy.currency),
+        devices=ecoports,
+        central=sides.central,
+        tester=tester,
     )
 
 

@@ -75,6 +75,17 @@ class Ask:
         return self.target_wh is not None or self.target_share is not None or self.gain_wh is not None
 
 
+NORMAL = Ask(effect=Effect.NORMAL)
+MORE = Ask(effect=Effect.LOAD_UP)
+EXPORT = Ask(effect=Effect.EXPORT)
+
+
+def reduced(fraction: float, basis: Basis, note: str = "") -> Ask:
+    """Return the ask for a fraction of a reference, 0 being a stop."""
+    effect = Effect.STOP if fraction == 0.0 else Effect.CONSTRAIN
+    return Ask(effect=effect, fraction=fraction, basis=basis, note=note)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
     """What a store holds now and when full, Wh. It is measured or absent, never invented (TEL-10).

@@ -5,8 +5,8 @@ an intent is on disk before its command leaves.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from bridge.agenda import Agenda
@@ -14,15 +14,13 @@ from bridge.arbiter import Effective, Override, Source, StandingCap
 from bridge.attribution import Attributor
 from bridge.contents import ContentBook
 from bridge.desk import OverrideDesk
-from bridge.dispatch import Dispatcher, Need, Step
+from bridge.dispatch import Dispatcher
 from bridge.escalate import Escalator
 from bridge.fleet import Fleet
 from bridge.gridbook import GridBook
 from bridge.groups import Facts
 from bridge.ledger import Ledger
 from bridge.metrics import BridgeMetrics
-from bridge.modes import Slot, Wish
-from bridge.needs import DriverNeed
 from bridge.opts import OptReporter
 from bridge.outcomes import Scene
 from bridge.plan import Cap
@@ -35,7 +33,8 @@ from bridge.service import NOTHING_PROMISED
 from bridge.sharing import Sharer
 from bridge.spread import places
 from bridge.standing import StandingBook
-from bridge.store import Agreement, BridgeStore, Changes, Installed
+from bridge.steps import Need, Step
+from bridge.store import BridgeStore, Changes, Installed
 from bridge.supervision import AlwaysHeard, Link, Supervision, Upstream
 from bridge.target import LimitTarget
 from bridge.verify import VerifyPolicy
@@ -71,105 +70,102 @@ class _Others:
         return self._sharer.priced(cap)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a supervisor is made of; without ``contents`` it keeps them itself."""
+
+    resources: Sequence[Resource]
+    programmes: Programmes
+    fleet: Fleet
+    target: LimitTarget
+    store: BridgeStore
+    events: EventSource
+    opts: Upstream
+    ven_id: Callable[[], str | None]
+    clock: Clock
+    draw: Draw
+    metrics: BridgeMetrics
+    settings: Supervision = field(default_factory=Supervision)
+    link: Link = field(default_factory=AlwaysHeard)
+    contents: ContentBook | None = None
+
+
 class Core:
     """Planner, dispatcher, ledgers and books of all resources."""
 
-    def __init__(
-        self,
-        *,
-        resources: Sequence[Resource],
-        programmes: Programmes,
-        fleet: Fleet,
-        target: LimitTarget,
-        store: BridgeStore,
-        events: EventSource,
-        opts: Upstream,
-        ven_id: Callable[[], str | None],
-        clock: Clock,
-        draw: Draw,
-        metrics: BridgeMetrics,
-        settings: Supervision | None = None,
-        link: Link | None = None,
-        contents: ContentBook | None = None,
-    ) -> None:
-        self.settings = settings or Supervision()
-        self.contents = contents or ContentBook(resources=resources, fleet=fleet, store=store, clock=clock)
-        self._link = link or AlwaysHeard()
-        self._target, self._store, self._clock, self._metrics = target, store, clock, metrics
+    def __init__(self, given: Parts) -> None:
+        store = given.store
+        self.settings, self.fleet = given.settings, given.fleet
+        self._link, self._target, self._store = given.link, given.target, store
+        self._clock, self._metrics = given.clock, given.metrics
+        self.contents = given.contents or ContentBook(
+            resources=given.resources, fleet=given.fleet, store=store, clock=given.clock
+        )
         self.book = StandingBook(
-            resources=resources,
+            resources=given.resources,
             groups=self.settings.groups,
             configured=self.settings.configured,
             sharing=self.settings.sharing,
             store=store,
         )
         self.sharer = Sharer(store)
-        self.grid = GridBook(resources, fleet)
-        self.planner = Planner(
-            resources=resources,
-            programmes=programmes,
-            events=events,
-            store=store,
-            draw=draw,
-            ven_id=ven_id,
+        self.grid = GridBook(given.resources, given.fleet)
+        self.planner = self._planner(given)
+        self.resources = self.planner.resources
+        self._resource_of = {each.charger: each.resource_id for each in given.resources}
+        self._places = places(self._resource_of)
+        self._awake = asyncio.Event()
+        self.fleet.watch(self.wake)
+        self.agenda: Agenda[str] = Agenda()
+        self.dispatcher = self._dispatcher(given)
+        self.desk = OverrideDesk(store=store, sink=given.opts, budget=self.settings.budget, plans=self.planner.plans)
+        self.reporter = OptReporter(given.opts, store)
+        self.ledger = Ledger(store, given.metrics, self.settings.measuring)
+        self.attributor = Attributor(store, self.resources, self.settings.rhythm.interval_s)
+        self.escalator = Escalator(
+            target=given.target, store=store, clock=given.clock, wake=self._answered, rules=self.settings.last_resort
+        )
+        self.presence = PresenceBook(store)
+        self._lock = asyncio.Lock()
+        self._begin()
+
+    def _begin(self) -> None:
+        """What is known of the moment: nothing yet."""
+        self.reconciled_at: datetime | None = None
+        self._stale = True  # what the plan follows from has changed
+        self._again: dict[str, None] = {}  # chargers that must be told again: the meter disagrees
+        self._asked: dict[str, datetime] = {}  # chargers whose override waits for its command to leave
+        self.frequency: tuple[float, datetime] | None = None  # Hz as an operator's instrument told it, and when
+        self.timetable: dict[str, tuple[StandingCap, ...]] = {}  # limits by the calendar, by resourceID
+        self.paused: dict[str, tuple[StandingCap, ...]] = {}  # pauses of charging modes, by resourceID
+        self._activated_at: datetime | None = None  # when programmes were read anew
+
+    def _planner(self, given: Parts) -> Planner:
+        return Planner(
+            resources=given.resources,
+            programmes=given.programmes,
+            events=given.events,
+            store=given.store,
+            draw=given.draw,
+            ven_id=given.ven_id,
             others=_Others(self.book, self.sharer, self.grid, self._wished),
             outages=self._link.outages,
             contents=self.contents,
             session_of=self.contents.session_of,
-            promises={each.resource_id: each.promise for each in resources if each.promise != NOTHING_PROMISED},
+            promises={each.resource_id: each.promise for each in given.resources if each.promise != NOTHING_PROMISED},
         )
-        self.resources = self.planner.resources
-        self._resource_of = {each.charger: each.resource_id for each in resources}
-        self._places = places(self._resource_of)
-        self._awake = asyncio.Event()
-        self.fleet = fleet
-        fleet.watch(self.wake)
-        self.agenda: Agenda[str] = Agenda()
-        self.dispatcher = Dispatcher(
-            target=target,
-            store=store,
-            clock=clock,
-            draw=draw,
+
+    def _dispatcher(self, given: Parts) -> Dispatcher:
+        return Dispatcher(
+            target=given.target,
+            store=given.store,
+            clock=given.clock,
+            draw=given.draw,
             patience=self.settings.patience,
             calm=self.settings.calm,
             wake=self._answered,
             guard=self.settings.guard,
         )
-        self.desk = OverrideDesk(store=store, sink=opts, budget=self.settings.budget, plans=self.planner.plans)
-        self.reporter = OptReporter(opts, store)
-        self.ledger = Ledger(store, metrics, self.settings.measuring)
-        self.attributor = Attributor(store, self.resources, self.settings.rhythm.interval_s)
-        self.escalator = Escalator(
-            target=target, store=store, clock=clock, wake=self._answered, rules=self.settings.last_resort
-        )
-        self.presence = PresenceBook(store)
-        self.reconciled_at: datetime | None = None
-        self._again: dict[str, None] = {}  # chargers that must be told again: the meter disagrees
-        self._ceilings: dict[str, float | None] = {}  # what others than its groups let a member have, as last divided
-        self._asked: dict[str, datetime] = {}  # chargers whose override waits for its command to leave
-        self._stale, self._all = True, True
-        self._fault = ""  # the text of the last round's fault: its trace is logged once
-        self.frequency: tuple[float, datetime] | None = None  # Hz as an operator's instrument told it, and when
-        self.timetable: dict[str, tuple[StandingCap, ...]] = {}  # limits by the calendar, by resourceID
-        self.agreements: dict[str, Agreement] = {}  # that nobody has withdrawn, by id
-        self.forecasts: dict[str, tuple[Slot, ...]] = {}  # by kind
-        self._as_configured: dict[str, Resource] = dict(self.resources)
-        self._windows: dict[str, tuple[tuple[datetime, int | None], ...]] = {}
-        self._enrolment: Callable[[Mapping[str, Resource]], None] = lambda _resources: None
-        self._boosted: dict[str, datetime | None] = {}  # resources that boost: since when their car has charged
-        self._agreed_at: datetime | None = None
-        self._activated_at: datetime | None = None  # when programmes were read anew
-        self._modes_at = self._roll_at = clock.now()
-        self.modes: dict[str, Wish] = {}  # charging modes, by resourceID
-        self.paused: dict[str, tuple[StandingCap, ...]] = {}  # pauses of charging modes, by resourceID
-        self._tidied = -1
-        self._followed = 0
-        self.needs: dict[str, DriverNeed] = {}  # by resourceID
-        self.plugged: dict[str, dict[str, datetime]] = {}  # by charger: session and when it began
-        self._needs_at = clock.now()
-        self._group_edge: datetime | None = None
-        self._refresh_at = self._flush_at = self._seen_at = clock.now()
-        self._lock = asyncio.Lock()
 
     @property
     def overrides(self) -> tuple[Override, ...]:
@@ -192,8 +188,18 @@ class Core:
     def _look(self, charger: str) -> None:
         name = self._resource_of.get(charger)
         if name is not None:
-            self.agenda.touch((name,))
+            self._look_at((name,))
+
+    def _look_at(self, names: Collection[str]) -> None:
+        """Have resources looked at, and the groups that they are in divided anew."""
+        self.agenda.touch(names)
+        for name in names:
             self.sharer.touch(name)
+
+    def _limits_changed(self, names: Collection[str], now: datetime) -> None:
+        """What limits some resources has changed: work their limits out anew, and look at them."""
+        self.planner.arbitrate(names, self.desk.by_resource, now)
+        self._look_at(names)
 
     def _facts(self, resource_id: str, now: datetime) -> Facts:
         resource, overrides = self.resources[resource_id], self.desk.of(resource_id)

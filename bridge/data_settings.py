@@ -1,4 +1,4 @@
-"""Settings of what is kept and told about the resources: where they are, how they are metered, since when, alerts.
+"""Settings of what is kept and told about the resources: places, meters, since when, telemetry, alerts, energy.
 
 Rule: every key has a default that tells nobody anything.
 """
@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AwareDatetime, Field, SecretStr, field_validator, model_validator
 
-from bridge.location import Confidence, Location
+from bridge.location import Confidence, Level, Location
+from bridge.points import Sampling
 from bridge.watch import Thresholds
 from runtime.settings import Section, SettingsPath
 
@@ -98,3 +99,40 @@ class EnergySection(Section):
         default=None, description="CSV of half-hours: start,price_per_kwh,g_co2_per_kwh; read at each call"
     )
     currency: str = Field(default="EUR", pattern=r"^[A-Z]{3}$", description="ISO 4217 code of the prices")
+
+
+class TelemetrySection(Section):
+    """The ``[telemetry]`` section: what is stored and offered upstream."""
+
+    fastest_s: int = Field(default=10, ge=1, description="Shortest report interval offered, s")
+    slowest_s: int = Field(default=900, ge=1, description="Longest report interval offered, s")
+    buffer_days: float = Field(default=7.0, gt=0, le=400, description="Readings are kept this long, days")
+    flush_s: float = Field(default=5.0, gt=0, description="Readings are stored this often, s")
+    stale_after_s: float = Field(
+        default=180.0,
+        gt=0,
+        description="A reading older than this is no value any more; a younger one is marked as old, s",
+    )
+    history_days: float = Field(
+        default=760.0, ge=1, le=4000, description="Half-hours of energy and power are kept this long, days"
+    )
+    dsr: bool = Field(
+        default=False, description="Offer x-DSR as well: register, mains frequency, power and energy available"
+    )
+    locations: dict[str, tuple[Level, ...]] = Field(
+        default={},
+        description="Levels of the network that a VTN is told of its resources, by its name ('' is that of [ven])",
+    )
+
+    @property
+    def sampling(self) -> Sampling:
+        """What telemetry offers, as values."""
+        return Sampling(
+            fastest_s=self.fastest_s,
+            slowest_s=self.slowest_s,
+            buffer_s=int(self.buffer_days * 86_400),
+            history_s=int(self.history_days * 86_400),
+            stale_s=self.stale_after_s,
+            dsr=self.dsr,
+            locations=self.locations,
+        )

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from bridge.arbiter import BOOST, Source, StandingCap
 from bridge.batches import in_turns
+from bridge.core import Parts
 from bridge.limiters import Limiter, register
 from bridge.modes import KINDS, Mode, Slot, Target, Wish, pauses
 from bridge.needdesk import Needful
@@ -35,6 +36,18 @@ Enrolment = Callable[[Mapping[str, Resource]], None]
 
 class Enrolled(Needful):
     """The part of the supervisor that minds what customers agreed to and chose."""
+
+    def __init__(self, given: Parts) -> None:
+        super().__init__(given)
+        self.agreements: dict[str, Agreement] = {}  # that nobody has withdrawn, by id
+        self.forecasts: dict[str, tuple[Slot, ...]] = {}  # by kind
+        self.modes: dict[str, Wish] = {}  # charging modes, by resourceID
+        self._as_configured: dict[str, Resource] = dict(self.resources)
+        self._windows: dict[str, tuple[tuple[datetime, int | None], ...]] = {}
+        self._enrolment: Enrolment = lambda _resources: None
+        self._boosted: dict[str, datetime | None] = {}  # resources that boost: since when their car has charged
+        self._agreed_at: datetime | None = None
+        self._modes_at = self._roll_at = given.clock.now()
 
     async def _load_enrolment(self, now: datetime) -> None:
         self._as_configured = dict(self.resources)
@@ -175,9 +188,7 @@ class Enrolled(Needful):
             if found == self.paused.get(name, ()):
                 continue
             self.paused[name] = found
-            self.planner.arbitrate((name,), self.desk.by_resource, now)
-            self.agenda.touch((name,))
-            self.sharer.touch(name)
+            self._limits_changed((name,), now)
             log.info("charging mode", resource=name, mode=None if wish is None else wish.mode.value, pauses=len(found))
 
     def _pauses(self, name: str, now: datetime) -> tuple[StandingCap, ...]:
@@ -249,10 +260,7 @@ class Enrolled(Needful):
                     self.timetable[each.resource_id] = found
                     changed.append(each.resource_id)
         async for names in in_turns(changed):
-            self.planner.arbitrate(names, self.desk.by_resource, now)
-            self.agenda.touch(names)
-            for name in names:
-                self.sharer.touch(name)
+            self._limits_changed(names, now)
 
     def _by_calendar(self, resource: Resource, programmes: Programmes, now: datetime) -> tuple[StandingCap, ...]:
         rules = [(rule, "") for rule in self.settings.calendar]

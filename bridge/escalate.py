@@ -5,13 +5,13 @@ meter check in between, each step on disk and in the log; and what was taken out
 emergency is over. ``next_measure`` decides and is pure.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bridge.fleet import Charger
+from bridge.inflight import InFlight
 from bridge.plan import ResourcePlan
 from bridge.store import BridgeStore, Changes, Command, Outcome, Stage, Supply
 from bridge.target import CommandOutcome, CommandResult, LimitTarget
@@ -95,7 +95,7 @@ class Escalator:
         self._target, self._store, self._clock, self._wake = target, store, clock, wake
         self._rules = rules or LastResort()
         self.supplies: dict[str, Supply] = {}
-        self._flying: dict[str, asyncio.Task[None]] = {}
+        self._flying: InFlight[Measure] = InFlight()  # by charger
         self._not_before: dict[str, datetime] = {}
 
     async def load(self) -> None:
@@ -122,20 +122,16 @@ class Escalator:
         intent = Supply(charger=charger.identity, event_id=event_id, stage=stages[measure], detail="sent", at=now)
         await self._store.write(Changes(supplies=(intent,)))  # on disk first: what was cut must be given back
         self.supplies[charger.identity] = intent
-        task = asyncio.create_task(self._carry_out(measure, intent), name=f"last resort {charger.identity}")
-        self._flying[charger.identity] = task
+        work = self._carry_out(measure, intent)
+        self._flying.start(charger.identity, measure, work, label=f"last resort {charger.identity}")
 
     async def settle(self) -> None:
         """Wait until nothing is in flight (tests)."""
-        while self._flying:
-            await asyncio.gather(*self._flying.values(), return_exceptions=True)
+        await self._flying.settle()
 
     async def close(self) -> None:
         """Give up what is in flight; it is on disk and goes on at the next start."""
-        flying = list(self._flying.values())
-        for task in flying:
-            task.cancel()
-        await asyncio.gather(*flying, return_exceptions=True)
+        await self._flying.close()
 
     async def _carry_out(self, measure: Measure, intent: Supply) -> None:
         try:
@@ -144,7 +140,7 @@ class Escalator:
         except Exception as error:
             log.error("last resort not recorded", charger=intent.charger, exc_info=error)
         finally:
-            self._flying.pop(intent.charger, None)
+            self._flying.land(intent.charger)
             self._wake(intent.charger)
 
     async def _send(self, measure: Measure, charger: str) -> CommandResult:

@@ -8,8 +8,8 @@ from typing import Annotated
 
 from pydantic import Field
 
+from bridge.baserule import Strict
 from bridge.resources import Kind
-from bridge.rules import Strict
 
 STEPPED = (Kind.WATER_HEATER, Kind.HEAT_PUMP)  # appliances whose power is not theirs to choose
 

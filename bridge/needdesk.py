@@ -7,6 +7,7 @@ charger has another driver. What is decided is decided in ``bridge.needs``; plug
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from bridge.core import Parts
 from bridge.grid import Loan, SiteReading
 from bridge.jobs import Job
 from bridge.needs import CAR, DRIVER, Controllers, DriverNeed, Feasibility, by_event, feasibility, left_wh, to_leave
@@ -33,6 +34,12 @@ class NeedView:
 
 class Needful(Wishes):
     """The part of the supervisor that minds what people need."""
+
+    def __init__(self, given: Parts) -> None:
+        super().__init__(given)
+        self.needs: dict[str, DriverNeed] = {}  # by resourceID
+        self.plugged: dict[str, dict[str, datetime]] = {}  # by charger: session and when it began
+        self._needs_at = given.clock.now()
 
     async def _load_needs(self, now: datetime) -> None:
         await self.contents.load()

@@ -16,9 +16,11 @@ from pydantic import Field, ValidationError, model_validator
 
 from bridge.asks import Effect, FloorPolicy, StartedInside, Terms
 from bridge.authority import EMERGENCY_ISSUERS, Authority, Issuer
+from bridge.baserule import Strict
+from bridge.fitting import misfit
 from bridge.native import Native
 from bridge.resources import LEAST_A
-from bridge.rules import InformativeRule, SignalRule, Strict, misfit
+from bridge.rules import InformativeRule, SignalRule
 from bridge.timetable import TimetableRule
 from openadr.errors import OadrError, SignalNotSupported, TargetMismatch
 from openadr.model import Event, Signal

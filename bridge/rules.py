@@ -1,8 +1,7 @@
 """The rules a programme may give a signal, one model a rule: which values it takes and what each asks for; pure.
 
-Rule: a rule fits only the signals that ``FITTING`` lists for it, so that a wrong programme is refused when it is read.
-A unit that is not real power, real energy or the programme's currency is refused with 460 (EVT-05), a value out of
-range with 454. LevelOffset and PercentOffset have opposite senses, and neither is a capacity (table 3.2).
+Rule: a value out of range is refused with 454, a unit that the rule does not take with 460 (EVT-05). LevelOffset and
+PercentOffset have opposite senses, and neither is a capacity (table 3.2).
 """
 
 import math
@@ -11,77 +10,15 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from bridge.asks import Ask, Basis, Effect
+from bridge.asks import EXPORT, MORE, NORMAL, Ask, Basis, Effect, reduced
+from bridge.baserule import MOST_W, Rule, Strict
 from bridge.resources import Kind, Resource
 from openadr.errors import InvalidData, SignalNotSupported
-from openadr.model import Signal, SignalName, SignalType
-
-SI: Mapping[str, float] = {
-    "p": 1e-12,
-    "n": 1e-9,
-    "micro": 1e-6,
-    "m": 1e-3,
-    "c": 1e-2,
-    "d": 1e-1,
-    "none": 1.0,
-    "k": 1e3,
-    "M": 1e6,
-    "G": 1e9,
-    "T": 1e12,
-}
-"""siScaleCode as a factor."""
-
-_MOST_W = 1e12  # beyond a terawatt a value is a mistake in its unit
+from openadr.model import Signal, SignalType
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
-
-
-class Strict(BaseModel):
-    """A table of a programme file: unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Rule(Strict):
-    """What all rules have: the signal they are for."""
-
-    name: Annotated[str, Field(min_length=1, description="signalName")]
-    type: SignalType = Field(description="signalType")
-
-    @property
-    def what(self) -> str:
-        """The signal as texts name it."""
-        return f"{self.name} {self.type}"
-
-    @property
-    def dynamic(self) -> bool:
-        """True if values are taken of the power before the start, or of a content measured then."""
-        return getattr(self, "reference", None) is Basis.DYNAMIC
-
-    def serves(self, resource: Resource, *, content_known: bool) -> bool:
-        """False if the rule can mean nothing at this resource."""
-        return True
-
-    def ask(self, signal: Signal, value: float, resource: Resource) -> Ask:
-        """Return what the value asks of the resource. Raises as ``check`` does."""
-        raise NotImplementedError
-
-    def check(self, signal: Signal, value: float) -> None:
-        """Raise ``SignalNotSupported`` (460) for the unit, ``InvalidData`` (454) for the value."""
-        raise NotImplementedError
-
-
-def reduced(fraction: float, basis: Basis, note: str = "") -> Ask:
-    """Return the ask for a fraction of a reference, 0 being a stop."""
-    effect = Effect.STOP if fraction == 0.0 else Effect.CONSTRAIN
-    return Ask(effect=effect, fraction=fraction, basis=basis, note=note)
-
-
-NORMAL = Ask(effect=Effect.NORMAL)
-MORE = Ask(effect=Effect.LOAD_UP)
-EXPORT = Ask(effect=Effect.EXPORT)
 
 
 class LevelsRule(Rule):
@@ -184,7 +121,7 @@ class PercentRule(Rule):
 
     def check(self, signal: Signal, value: float) -> None:
         """Refuse NaN and INF."""
-        _finite(self, value)
+        self.finite(value)
 
     def ask(self, signal: Signal, value: float, resource: Resource) -> Ask:
         """Return 1 + p/100 of the reference; below -100 % is export."""
@@ -202,7 +139,7 @@ class MultiplierRule(Rule):
 
     def check(self, signal: Signal, value: float) -> None:
         """Refuse NaN and INF."""
-        _finite(self, value)
+        self.finite(value)
 
     def ask(self, signal: Signal, value: float, resource: Resource) -> Ask:
         """Return the multiple."""
@@ -220,11 +157,11 @@ class SetpointRule(Rule):
 
     def check(self, signal: Signal, value: float) -> None:
         """Refuse what is no real power."""
-        _power_w(self, signal, value)
+        self.power_w(signal, value)
 
     def ask(self, signal: Signal, value: float, resource: Resource) -> Ask:
         """Return the power; below 0 it is export."""
-        power_w = _power_w(self, signal, value)
+        power_w = self.power_w(signal, value)
         if power_w < 0:
             return EXPORT
         effect = Effect.CONSTRAIN if power_w else Effect.STOP
@@ -243,11 +180,11 @@ class DeltaRule(Rule):
 
     def check(self, signal: Signal, value: float) -> None:
         """Refuse what is no real power."""
-        _power_w(self, signal, value)
+        self.power_w(signal, value)
 
     def ask(self, signal: Signal, value: float, resource: Resource) -> Ask:
         """Return reference + d; a load cannot go below 0."""
-        power_w = _power_w(self, signal, value)
+        power_w = self.power_w(signal, value)
         if power_w > 0:
             return MORE
         together = self.applies_to == "together"
@@ -266,7 +203,7 @@ class DeviceSetpointRule(Rule):
 
     def check(self, signal: Signal, value: float) -> None:
         """Refuse what is below 0 or no number."""
-        if not 0 <= value <= _MOST_W:
+        if not 0 <= value <= MOST_W:
             raise InvalidData(f"{self.what} {value:g} is below 0 or no number", field="value")
 
     def ask(self, signal: Signal, value: float, resource: Resource) -> Ask:
@@ -296,7 +233,7 @@ class ChargeStateRule(Rule):
     def check(self, signal: Signal, value: float) -> None:
         """Refuse what is no real energy or no share of full."""
         if self.type is not SignalType.MULTIPLIER:
-            _scaled(self, signal, value, "energyReal")
+            self.scaled(signal, value, "energyReal")
         elif not 0.0 <= value <= 1.0:
             raise InvalidData(f"{self.what} {value:g} is outside 0.0 to 1.0", field="value")
 
@@ -305,7 +242,7 @@ class ChargeStateRule(Rule):
         self.check(signal, value)
         if self.type is SignalType.MULTIPLIER:
             return Ask(effect=Effect.CONSTRAIN, target_share=value)
-        energy_wh = _scaled(self, signal, value, "energyReal")
+        energy_wh = self.scaled(signal, value, "energyReal")
         if energy_wh < 0:
             return EXPORT
         if self.type is SignalType.DELTA:
@@ -344,9 +281,8 @@ class PriceRule(Rule):
 
     def _price(self, signal: Signal, value: float) -> float:
         if self.type is SignalType.PRICE_MULTIPLIER:
-            _finite(self, value)
-            return value
-        price = _scaled(self, signal, value, "currencyPerKWh")
+            return self.finite(value)
+        price = self.scaled(signal, value, "currencyPerKWh")
         unit = signal.item_base.item_units if signal.item_base else ""
         if self.currency and unit != self.currency:
             raise SignalNotSupported(f"{self.what}: the programme is in {self.currency}, not {unit}", field="itemBase")
@@ -366,7 +302,7 @@ class InformativeRule(Rule):
 
     def check(self, signal: Signal, value: float) -> None:
         """Refuse NaN and INF."""
-        _finite(self, value)
+        self.finite(value)
 
     def ask(self, signal: Signal, value: float, resource: Resource) -> Ask:
         """Ask for nothing."""
@@ -388,85 +324,3 @@ SignalRule = Annotated[
     | InformativeRule,
     Field(discriminator="rule"),
 ]
-
-_PRICES = {SignalType.PRICE, SignalType.PRICE_RELATIVE, SignalType.PRICE_MULTIPLIER}
-_INFORMATIVE = {"informative"}
-FITTING: Mapping[tuple[str, SignalType], set[str]] = {
-    (SignalName.SIMPLE, SignalType.LEVEL): {"levels"},
-    **{(name, kind): {"informative", "price"} for name in ("ELECTRICITY_PRICE", "ENERGY_PRICE") for kind in _PRICES},
-    **{(SignalName.DEMAND_CHARGE, kind): _INFORMATIVE for kind in _PRICES},
-    (SignalName.BID_PRICE, SignalType.PRICE): _INFORMATIVE,
-    (SignalName.BID_LOAD, SignalType.SETPOINT): _INFORMATIVE,
-    (SignalName.BID_ENERGY, SignalType.SETPOINT): _INFORMATIVE,
-    **{
-        (SignalName.CHARGE_STATE, kind): {"charge_state", "informative"}
-        for kind in (SignalType.SETPOINT, SignalType.DELTA, SignalType.MULTIPLIER)
-    },
-    (SignalName.LOAD_DISPATCH, SignalType.SETPOINT): {"setpoint", "informative"},
-    (SignalName.LOAD_DISPATCH, SignalType.DELTA): {"delta", "informative"},
-    (SignalName.LOAD_DISPATCH, SignalType.MULTIPLIER): {"multiplier", "informative"},
-    (SignalName.LOAD_DISPATCH, SignalType.LEVEL): {"levels", "informative"},
-    (SignalName.LOAD_CONTROL, SignalType.LOAD_CONTROL_CAPACITY): {"capacity", "informative"},
-    (SignalName.LOAD_CONTROL, SignalType.LOAD_CONTROL_LEVEL_OFFSET): {"levels", "informative"},
-    (SignalName.LOAD_CONTROL, SignalType.LOAD_CONTROL_SETPOINT): {"device_setpoint", "informative"},
-    (SignalName.LOAD_CONTROL, SignalType.LOAD_CONTROL_PERCENT_OFFSET): {"percent", "informative"},
-}
-"""The rules that each well-known signal may have."""
-
-_FITTING_OWN: Mapping[SignalType, set[str]] = {
-    SignalType.LEVEL: {"levels", "drm"},
-    SignalType.SETPOINT: {"setpoint", "device_setpoint"},
-    SignalType.DELTA: {"delta"},
-    SignalType.MULTIPLIER: {"multiplier"},
-    **{kind: {"price"} for kind in _PRICES},
-    SignalType.LOAD_CONTROL_CAPACITY: {"capacity"},
-    SignalType.LOAD_CONTROL_LEVEL_OFFSET: {"levels"},
-    SignalType.LOAD_CONTROL_SETPOINT: {"device_setpoint"},
-    SignalType.LOAD_CONTROL_PERCENT_OFFSET: {"percent"},
-}
-"""The rules that a signal with an ``x-`` name may have by its type, besides ``informative``."""
-
-_LEVELS: Mapping[str, range] = {SignalName.SIMPLE: range(4), SignalName.LOAD_DISPATCH: range(-10, 11)}
-
-
-def misfit(rule: SignalRule) -> str:
-    """Return what is wrong with giving this rule to its signal, '' if nothing (R104)."""
-    if rule.name.startswith("x-"):
-        fitting = {"informative", *_FITTING_OWN[rule.type]}
-    else:
-        fitting = FITTING.get((rule.name, rule.type), set())
-    if not fitting:
-        return f"{rule.what} is no signal of OpenADR 2.0b (R104)"
-    if rule.rule not in fitting:
-        if rule.name == SignalName.SIMPLE:
-            return "SIMPLE is a step signal, its rule must be 'levels'"
-        return f"{rule.what} cannot have the rule {rule.rule!r}: use {' or '.join(sorted(fitting))}"
-    if isinstance(rule, LevelsRule) and rule.name in _LEVELS:
-        wrong = [key for key in rule.levels if int(key) not in _LEVELS[rule.name]]
-        if wrong:
-            return f"{rule.what} has no level {wrong[0]} (R104)"
-    return ""
-
-
-def _finite(rule: Rule, value: float) -> None:
-    if not math.isfinite(value):
-        raise InvalidData(f"{rule.name} value is not a number", field="value")
-
-
-def _scaled(rule: Rule, signal: Signal, value: float, kind: str) -> float:
-    """Return the value without its prefix. Raises if the unit is not ``kind`` or the value is no number."""
-    _finite(rule, value)
-    unit = signal.item_base
-    if unit is None or unit.kind != kind:
-        found = "without one" if unit is None else f"in {unit.kind}"
-        raise SignalNotSupported(f"{rule.what} needs the unit {kind}, it came {found}", field="itemBase")
-    if unit.si_scale_code not in SI:
-        raise SignalNotSupported(f"{rule.what}: the prefix {unit.si_scale_code!r} is unknown", field="siScaleCode")
-    return value * SI[unit.si_scale_code]
-
-
-def _power_w(rule: Rule, signal: Signal, value: float) -> float:
-    power_w = _scaled(rule, signal, value, "powerReal")
-    if abs(power_w) > _MOST_W:
-        raise InvalidData(f"{rule.what} {value:g} is beyond any load", field="value")
-    return power_w

@@ -19,6 +19,7 @@ from pydantic import Field
 
 from bridge.arbiter import Source
 from bridge.evidence import RETURNED, Step, document, faults, half_of, stamp
+from bridge.inflight import InFlight
 from bridge.resources import Resource
 from bridge.store import BridgeStore, Changes, SelfTest, StandingLimit
 from bridge.supervisor import Supervisor
@@ -84,12 +85,11 @@ class SelfTester:
     ) -> None:
         self._supervisor, self._target, self._store, self._clock = supervisor, target, store, clock
         self._section, self._sign, self._software = section, sign, software
-        self._running: dict[str, tuple[str, asyncio.Task[None]]] = {}
+        self._running: InFlight[str] = InFlight()  # by resource: the test's id
 
     def running(self, resource_id: str) -> str | None:
         """Return the id of the test that runs on a resource."""
-        found = self._running.get(resource_id)
-        return None if found is None else found[0]
+        return self._running.get(resource_id)
 
     async def start(self, resource_id: str) -> str:
         """Begin a test and return its id. Raises ``SelfTestRefused``."""
@@ -105,8 +105,8 @@ class SelfTester:
         if held.limit_a is not None and held.limit_a < resource.max_a:
             raise SelfTestRefused(f"the charger is limited to {held.limit_a:g} A by {held.source}: {held.reason}")
         test_id = new_id("selftest")
-        task = asyncio.create_task(self._run(resource, test_id), name=f"self-test {resource.charger}")
-        self._running[resource_id] = (test_id, task)
+        work = self._run(resource, test_id)
+        self._running.start(resource_id, test_id, work, label=f"self-test {resource.charger}")
         return test_id
 
     async def open(self) -> None:
@@ -114,10 +114,7 @@ class SelfTester:
 
     async def close(self) -> None:
         """Give up what runs; its limits are taken back."""
-        tasks = [task for _, task in self._running.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._running.close()
 
     async def _run(self, resource: Resource, test_id: str) -> None:
         try:
@@ -127,7 +124,7 @@ class SelfTester:
         except Exception as error:
             _log.error("self-test failed on our side", charger=resource.charger, test=test_id, exc_info=error)
         finally:
-            self._running.pop(resource.resource_id, None)
+            self._running.land(resource.resource_id)
 
     async def _test(self, resource: Resource, test_id: str) -> SelfTest:
         began = self._clock.now()

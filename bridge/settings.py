@@ -2,56 +2,40 @@
 
 Rule: every figure has its unit in its name and a default that is safe in the field; a mistake is refused at start
 with the key that is wrong. ``supervision`` and ``resources`` turn settings into the values the core works with.
+Sections of one subject are in modules of their own; here is what concerns the process, and what sections say together.
 """
 
-import math
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from bridge.allocate import GroupLimit, Strategy
 from bridge.arbiter import Source, StandingCap
 from bridge.cta2045.settings import CtaDeviceSection, CtaSection, check_devices
-from bridge.data_settings import AlertSection, EnergySection
-from bridge.dispatch import Calm, Patience
+from bridge.data_settings import AlertSection, EnergySection, TelemetrySection
 from bridge.downlink import DownstreamSection
 from bridge.enrolment_settings import ConsentSection, FrequencyGuardSection
-from bridge.escalate import LastResort
-from bridge.groups import Group, Sharing
 from bridge.jobs import Keeping
+from bridge.limit_settings import (
+    ArbiterSection,
+    DispatchSection,
+    GroupSection,
+    OverrideSection,
+    SiteSection,
+    VerifySection,
+)
 from bridge.load_settings import LoadSection
-from bridge.location import Level
 from bridge.ocpp.proxy_settings import ProxySection, conflicts
-from bridge.ocpp.settings import ChargerConfig, OcppSettings
-from bridge.outcomes import Measuring
-from bridge.overrides import Budget
-from bridge.points import Sampling
-from bridge.program import EventClass
+from bridge.ocpp.sections import ChargerSection, OcppSection
 from bridge.resources import Resource
-from bridge.schedule import Horizon
 from bridge.selftest import SelfTestSection
-from bridge.spread import least_window_s
 from bridge.supervision import Rhythm, Supervision
 from bridge.timetable import TimetableRule
-from bridge.verify import VerifyPolicy
 from runtime.settings import DatabaseUrl, Section, Settings, SettingsPath, load
 from ven.settings import VenSettings
 
 ENV_PREFIX = "OADR_BRIDGE__"
 _TOKEN_LENGTH = 16  # characters: shorter bearer tokens can be guessed
-
-PositiveSeconds = Annotated[float, Field(gt=0)]
-
-
-class OcppSection(OcppSettings):
-    """The ``[ocpp]`` section; relative paths count from the settings file."""
-
-    cert: SettingsPath | None = Field(default=None, description="Server certificate chain (PEM), profiles 2 and 3")
-    key: SettingsPath | None = Field(default=None, description="Private key of the server certificate (PEM)")
-    client_ca: SettingsPath | None = Field(
-        default=None, description="CA that chargers' certificates must come from, profile 3"
-    )
 
 
 class ApiSection(Section):
@@ -103,116 +87,6 @@ class ProgrammeSection(Section):
     reload_s: float = Field(default=5.0, ge=0, description="Changed files are taken over this often, s; 0: never")
 
 
-class VerifySection(Section):
-    """The ``[verify]`` section: how proof by meter is taken."""
-
-    enabled: bool = Field(default=True, description="false: nothing is ever verified, outcomes stay 'applied'")
-    settle_s: float = Field(default=60.0, ge=0, description="Wait after a limit begins before a reading counts, s")
-    tolerance: float = Field(default=0.05, ge=0, le=0.5, description="Share above the limit that still counts as met")
-    tolerance_w: float = Field(default=200.0, ge=0, description="The same in W; the larger of the two counts")
-    retries: int = Field(
-        default=2, ge=0, le=10, description="Times the limit is asserted again when the meter disagrees"
-    )
-    idle_w: float = Field(default=100.0, ge=0, description="Below it a charger is not charging, W")
-    offline_after_s: float = Field(default=60.0, ge=0, description="A shorter loss of contact is no outage, s")
-    stale_s: float = Field(
-        default=900.0, gt=0, description="A meter silent for so long takes a verified outcome back to applied, s"
-    )
-    before_s: float = Field(default=300.0, gt=0, description="The power before an event is the mean over so long, s")
-    after_s: float = Field(default=60.0, ge=0, description="How long the power after an event is measured, s")
-
-
-class DispatchSection(Section):
-    """The ``[dispatch]`` section: how limits are sent."""
-
-    tick_s: PositiveSeconds = Field(default=1.0, description="Longest pause between two reconciliations, s")
-    lead_s: int = Field(default=43_200, ge=0, description="How far ahead schedules are sent to chargers, s")
-    open_ended_s: int = Field(default=3600, ge=60, description="How long an open-ended limit lasts without us, s")
-    expiry_jitter_s: int = Field(
-        default=300, ge=0, le=3600, description="Without us, chargers end a limit that has no end over so long, s"
-    )
-    rejoin_s: float = Field(
-        default=600.0, ge=0, le=3600, description="Chargers that come back together change over so long, s"
-    )
-    expiry_grace_s: int = Field(default=60, ge=0, description="The charger drops a schedule this long after its end, s")
-    attempts: int = Field(default=4, ge=1, le=20, description="Tries of one command without a usable answer")
-    backoff_s: PositiveSeconds = Field(default=5.0, description="First pause between tries, doubled each time, s")
-    backoff_max_s: PositiveSeconds = Field(default=300.0, description="Longest pause between tries, s")
-
-
-class ArbiterSection(Section):
-    """The ``[arbiter]`` section: what keeps controllers from fighting, and how group events are shared."""
-
-    min_dwell_s: float = Field(default=60.0, ge=0, description="A limit stays so long before it is loosened, s")
-    deadband_kw: float = Field(default=0.3, ge=0, description="A smaller gain is not worth a command, kW")
-    writes_per_hour: int = Field(default=10, ge=1, description="Commands an hour to one charger that only loosen")
-    strategy: Strategy = Field(default=Strategy.PROPORTIONAL, description="How a group event's limit is shared")
-    rotate_s: PositiveSeconds = Field(default=900.0, description="round_robin: who waits changes this often, s")
-    reserve_offline: bool = Field(
-        default=True, description="Keep room for chargers without contact; false: they are without power"
-    )
-    interval_s: float = Field(default=1800.0, ge=60, description="Length of a row of the attribution ledger, s")
-    cut_supply: bool = Field(
-        default=True, description="Last resort against a charger that ignores an emergency: out of service, then stop"
-    )
-    cut_verify_s: PositiveSeconds = Field(default=60.0, description="Between two steps of the last resort, s")
-
-
-class OverrideSection(Section):
-    """The ``[override]`` section: how often one charger may leave events."""
-
-    per_day: int = Field(default=1, ge=0, description="Overrides of one charger in 24 h; 0 is no limit")
-    per_week: int = Field(default=0, ge=0, description="Overrides of one charger in 7 days; 0 is no limit")
-    classes: tuple[EventClass, ...] = Field(
-        default=(EventClass.RELIABILITY, EventClass.REGULATION), description="Event classes that cost budget"
-    )
-    two_step: tuple[EventClass, ...] = Field(
-        default=(), description="Event classes that are left by a second, confirming step only"
-    )
-    confirm_s: PositiveSeconds = Field(default=60.0, description="The second step must come within so long, s")
-
-
-class GroupSection(Section):
-    """One ``[[groups]]`` table: a group of chargers with a limit of its own, for example a feeder."""
-
-    id: str = Field(min_length=1, description="groupID, as in the chargers' groups, site or feeder")
-    max_a: float | None = Field(default=None, gt=0, le=100_000, description="Limit, A per phase")
-    max_kw: float | None = Field(default=None, gt=0, le=1_000_000, description="Limit over all phases, kW")
-    strategy: Strategy = Field(default=Strategy.PROPORTIONAL, description="How the limit is shared")
-    rotate_s: PositiveSeconds = Field(default=900.0, description="round_robin: who waits changes this often, s")
-    reserve_offline: bool = Field(
-        default=True, description="Keep room for chargers without contact; false: they are without power"
-    )
-    owner: str = Field(default="", description="Who answers for the limit, as the register of limits names it")
-    deadband_a: float = Field(default=1.0, ge=0, description="Shares that fit stay unless one would gain more, A")
-
-
-class SiteSection(GroupSection):
-    """One ``[[sites]]`` table: a site with its connection's limit."""
-
-
-class TelemetrySection(Section):
-    """The ``[telemetry]`` section: what is stored and offered upstream."""
-
-    fastest_s: int = Field(default=10, ge=1, description="Shortest report interval offered, s")
-    slowest_s: int = Field(default=900, ge=1, description="Longest report interval offered, s")
-    buffer_days: float = Field(default=7.0, gt=0, le=400, description="Readings are kept this long, days")
-    flush_s: PositiveSeconds = Field(default=5.0, description="Readings are stored this often, s")
-    stale_after_s: PositiveSeconds = Field(
-        default=180.0, description="A reading older than this is no value any more; a younger one is marked as old, s"
-    )
-    history_days: float = Field(
-        default=760.0, ge=1, le=4000, description="Half-hours of energy and power are kept this long, days"
-    )
-    dsr: bool = Field(
-        default=False, description="Offer x-DSR as well: register, mains frequency, power and energy available"
-    )
-    locations: dict[str, tuple[Level, ...]] = Field(
-        default={},
-        description="Levels of the network that a VTN is told of its resources, by its name ('' is that of [ven])",
-    )
-
-
 class VtnSection(VenSettings):
     """One ``[[vtns]]`` table: a further VTN, with the keys of ``[ven]``."""
 
@@ -226,31 +100,6 @@ class LogSection(Section):
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     json_lines: bool = Field(default=True, description="JSON lines; false: readable lines for a terminal")
-
-
-class ChargerSection(LoadSection):
-    """One ``[[chargers]]`` table: a charger, which is a resource of the VEN."""
-
-    identity: str = Field(min_length=1, max_length=48, description="Charge point identity, the last part of its URL")
-    max_a: float = Field(default=32.0, ge=6, le=1000, description="Installed maximum, A per phase")
-    rated_a: float | None = Field(
-        default=None, ge=6, le=1000, description="What the device itself could do, A per phase"
-    )
-    password: SecretStr | None = Field(default=None, description="Basic-auth password, security profiles 1 and 2")
-    unit: Literal["A", "W"] | None = Field(default=None, description="Overrules the unit the charger says it takes")
-    stack_level: int | None = Field(default=None, ge=0, description="Overrules the stack level of [ocpp]")
-    max_periods: int | None = Field(
-        default=None, ge=1, description="Overrules how many periods the charger says a profile may have"
-    )
-    decimals: Literal[0, 1] = Field(default=1, description="0 sends whole amperes or watts only")
-    registration: Literal["accepted", "pending", "rejected"] = Field(
-        default="accepted", description="What its BootNotification is answered"
-    )
-    fallback: Literal["none", "availability", "stop"] = Field(
-        default="none",
-        description="What a limit of 0 does where it takes no limits: nothing, no new sessions, or end the session too",
-    )
-    soc: bool = Field(default=False, description="Have it send the car's state of charge, if it can")
 
 
 class BridgeSettings(Settings):
@@ -358,58 +207,24 @@ def read_settings(path: Path | None) -> BridgeSettings:
 
 def supervision(settings: BridgeSettings) -> Supervision:
     """Return the core's figures."""
-    verify, dispatch, telemetry = settings.verify, settings.dispatch, settings.telemetry
+    verify, dispatch, arbiter = settings.verify, settings.dispatch, settings.arbiter
+    whole_kw = sum(each.kw(each.max_a) for each in resources(settings))
     return Supervision(
-        policy=VerifyPolicy(
-            enabled=verify.enabled,
-            settle_s=verify.settle_s,
-            tolerance=verify.tolerance,
-            tolerance_w=verify.tolerance_w,
-            retries=verify.retries,
-            stale_s=verify.stale_s,
-            idle_w=verify.idle_w,
-            offline_after_s=verify.offline_after_s,
-        ),
-        horizon=Horizon(
-            lead_s=dispatch.lead_s,
-            open_ended_s=dispatch.open_ended_s,
-            expiry_jitter_s=_spread_s(dispatch.expiry_jitter_s, settings),
-            expiry_grace_s=dispatch.expiry_grace_s,
-        ),
-        patience=Patience(
-            attempts=dispatch.attempts, backoff_s=dispatch.backoff_s, backoff_max_s=dispatch.backoff_max_s
-        ),
-        rhythm=Rhythm(
-            tick_s=dispatch.tick_s,
-            flush_s=telemetry.flush_s,
-            interval_s=settings.arbiter.interval_s,
-        ),
-        measuring=Measuring(before_s=verify.before_s, settle_s=verify.settle_s, after_s=verify.after_s),
-        calm=Calm(
-            min_dwell_s=settings.arbiter.min_dwell_s,
-            deadband_kw=settings.arbiter.deadband_kw,
-            writes_per_hour=settings.arbiter.writes_per_hour,
-            rejoin_s=_spread_s(dispatch.rejoin_s, settings),
-        ),
-        budget=Budget(
-            per_day=settings.override.per_day,
-            per_week=settings.override.per_week,
-            classes=frozenset(settings.override.classes),
-            two_step=frozenset(settings.override.two_step),
-            confirm_s=settings.override.confirm_s,
-        ),
-        sharing=Sharing(
-            strategy=settings.arbiter.strategy,
-            rotate_s=settings.arbiter.rotate_s,
-            reserve_offline=settings.arbiter.reserve_offline,
-        ),
+        policy=verify.policy,
+        horizon=dispatch.horizon(whole_kw),
+        patience=dispatch.patience,
+        rhythm=Rhythm(tick_s=dispatch.tick_s, flush_s=settings.telemetry.flush_s, interval_s=arbiter.interval_s),
+        measuring=verify.measuring,
+        calm=arbiter.calm(dispatch.rejoining_s(whole_kw)),
+        budget=settings.override.budget,
+        sharing=arbiter.sharing,
         guard=settings.frequency_guard.guard,
         calendar=settings.calendar,
         consent_required=settings.consent.required,
-        last_resort=LastResort(enabled=settings.arbiter.cut_supply, verify_s=settings.arbiter.cut_verify_s),
+        last_resort=arbiter.last_resort,
         groups=(
-            *(_group(each, Source.SITE) for each in settings.sites),
-            *(_group(each, Source.GROUP) for each in settings.groups),
+            *(each.group(Source.SITE) for each in settings.sites),
+            *(each.group(Source.GROUP) for each in settings.groups),
         ),
         configured={
             each.resource_id: (
@@ -418,41 +233,6 @@ def supervision(settings: BridgeSettings) -> Supervision:
             for each in settings.loads
             if each.limit_a is not None
         },
-    )
-
-
-def _spread_s(asked_s: float, settings: BridgeSettings) -> int:
-    """Return a window wide enough for this fleet to move as a whole (RND-07); 0 stays 0: switched off."""
-    whole_kw = sum(each.kw(each.max_a) for each in resources(settings))
-    return math.ceil(max(asked_s, least_window_s(whole_kw))) if asked_s else 0
-
-
-def _group(section: GroupSection, source: Source) -> Group:
-    return Group(
-        group_id=section.id,
-        source=source,
-        owner=section.owner,
-        limit=GroupLimit(per_phase_a=section.max_a, total_kw=section.max_kw),
-        sharing=Sharing(
-            strategy=section.strategy,
-            rotate_s=section.rotate_s,
-            reserve_offline=section.reserve_offline,
-            deadband_a=section.deadband_a,
-        ),
-    )
-
-
-def sampling(settings: BridgeSettings) -> Sampling:
-    """Return what telemetry offers."""
-    telemetry = settings.telemetry
-    return Sampling(
-        fastest_s=telemetry.fastest_s,
-        slowest_s=telemetry.slowest_s,
-        buffer_s=int(telemetry.buffer_days * 86_400),
-        history_s=int(telemetry.history_days * 86_400),
-        stale_s=telemetry.stale_after_s,
-        dsr=telemetry.dsr,
-        locations=telemetry.locations,
     )
 
 
@@ -478,25 +258,4 @@ def upstreams(
     return tuple(
         (name, ven, tuple(each for each in chargers if name in served[each.resource_id]))
         for name, ven in (("", settings.ven), *((each.name, each) for each in settings.vtns))
-    )
-
-
-def charger_configs(settings: BridgeSettings) -> tuple[ChargerConfig, ...]:
-    """Return the chargers as the OCPP side knows them."""
-    return tuple(
-        ChargerConfig(
-            identity=charger.identity,
-            phases=charger.phases,
-            max_a=charger.max_a,
-            voltage=charger.voltage,
-            password=None if charger.password is None else charger.password.get_secret_value(),
-            unit=charger.unit,
-            stack_level=charger.stack_level,
-            max_periods=charger.max_periods,
-            decimals=charger.decimals,
-            registration=charger.registration,
-            soc=charger.soc,
-            fallback=charger.fallback,
-        )
-        for charger in settings.chargers
     )

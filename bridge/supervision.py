@@ -10,7 +10,6 @@ from typing import Protocol
 
 from bridge.arbiter import StandingCap
 from bridge.desk import ScheduleSink
-from bridge.dispatch import Calm, Patience
 from bridge.escalate import LastResort
 from bridge.groups import Group, Sharing
 from bridge.guard import FrequencyGuard
@@ -19,6 +18,7 @@ from bridge.outage import Outage
 from bridge.outcomes import Measuring
 from bridge.overrides import Budget
 from bridge.schedule import Horizon
+from bridge.steps import Calm, Patience
 from bridge.timetable import TimetableRule
 from bridge.verify import VerifyPolicy
 

@@ -7,16 +7,17 @@ this one carries it, and only where something has happened or a time has come: t
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
 from bridge.batches import in_turns
-from bridge.dispatch import Step
+from bridge.core import Parts
 from bridge.enrolment import Enrolled
 from bridge.halfhour import to_make_again
 from bridge.program import Programmes
 from bridge.sharing import event_dividends
+from bridge.steps import Step
 from bridge.store import Changes
 from runtime.logs import bound_reference, get_logger
 
@@ -31,6 +32,16 @@ log = get_logger(__name__)
 
 class Supervisor(Enrolled):
     """One bridge's loop over all its resources. ``fleet`` holds what the chargers of ``target`` say."""
+
+    def __init__(self, given: Parts) -> None:
+        super().__init__(given)
+        self._ceilings: dict[str, float | None] = {}  # what others than its groups let a member have, as last divided
+        self._all = True  # every resource has to be arbitrated anew
+        self._fault = ""  # the text of the last round's fault: its trace is logged once
+        self._tidied = -1
+        self._followed = 0
+        self._group_edge: datetime | None = None
+        self._refresh_at = self._flush_at = self._seen_at = given.clock.now()
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -204,10 +215,8 @@ class Supervisor(Enrolled):
         except BaseException:
             self._stale = self._all = True  # what has changed is still to be carried out
             raise
-        names: Iterable[str] = self.resources if self._all else changed
-        self.agenda.touch(names)
-        for name in names:
-            self.sharer.touch(name)
+        names: Collection[str] = self.resources if self._all else changed
+        self._look_at(names)
         await self._rearbitrate(names, now)
         if changed or self._all:
             self._group_edge = now  # the divided limits of events are read anew

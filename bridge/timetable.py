@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator, model_validator
 
 from bridge.allocate import round_share
+from bridge.baserule import Strict
 from bridge.resources import Resource
-from bridge.rules import Strict
 
 AHEAD_DAYS = 2  # so many days are worked out; longer than schedules are sent ahead
 MAX_SPREAD_S = 1800

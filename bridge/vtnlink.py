@@ -6,7 +6,6 @@ Rule: a VTN is told of, and may limit, only the resources that it leads or that 
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -21,7 +20,6 @@ from bridge.store import BridgeStore
 from bridge.telemetry import Telemetry
 from bridge.upstreams import Lane
 from openadr import tls
-from openadr.model import ReportInterval, ReportRequest
 from runtime.clock import Clock, Draw
 from runtime.lifecycle import Part, held, task
 from ven.client import VenClient
@@ -60,8 +58,7 @@ class VtnLink:
 
     def ven_id(self) -> str | None:
         """Return the venID there, ``None`` without a registration."""
-        registration = self.store.snapshot.registration
-        return None if registration is None else registration.ven_id
+        return _ven_id(self.store)
 
     def parts(self) -> tuple[Part, ...]:
         """Return what runs for it."""
@@ -90,32 +87,15 @@ async def open_link(
 ) -> VtnLink:
     """Make one VTN's part, its state read; ``figures`` takes its figures under its name."""
     store = await VenStore.open(around.engine, name)
-
-    def ven_id() -> str | None:
-        registration = store.snapshot.registration
-        return None if registration is None else registration.ven_id
-
     contents = around.contents
-    assessor = Assessor(around.programmes, resources, ven_id, lambda: frozenset(contents()))
-    telemetry = Telemetry(
-        resources=resources,
-        samples=around.store,
-        flush=around.flush,
-        sampling=around.sampling,
-        contents=contents,
-        tellers=lambda: contents.tellers,
-        levels=around.sampling.locations.get(name, ()),
-    )
-
-    async def collect(request: ReportRequest, start: datetime, end: datetime) -> tuple[ReportInterval, ...]:
-        return await telemetry.collect(request, start, end)
-
+    assessor = Assessor(around.programmes, resources, lambda: _ven_id(store), lambda: frozenset(contents()))
+    telemetry = _telemetry(name, resources, around)
     ven = VenClient(
         settings=settings,
         store=store,
         assess=Passing(assessor, around.routes) if around.routes else assessor,
         capabilities=telemetry.capabilities,
-        collect=collect,
+        collect=telemetry.collect,
         clock=around.clock,
         draw=around.draw,
         on_change=around.changed,
@@ -130,3 +110,21 @@ async def open_link(
         listener=None if settings.push is None else PushListener(settings, ven, ven.seal),
         lane=Lane(name=name, events=store, sink=ven, resources=resources),
     )
+
+
+def _telemetry(name: str, resources: tuple[Resource, ...], around: Surroundings) -> Telemetry:
+    contents = around.contents
+    return Telemetry(
+        resources=resources,
+        samples=around.store,
+        flush=around.flush,
+        sampling=around.sampling,
+        contents=contents,
+        tellers=lambda: contents.tellers,
+        levels=around.sampling.locations.get(name, ()),
+    )
+
+
+def _ven_id(store: VenStore) -> str | None:
+    registration = store.snapshot.registration
+    return None if registration is None else registration.ven_id

@@ -42,10 +42,7 @@ class Wishes(Core):
 
     def _standing_changed(self, limit: StandingLimit, now: datetime) -> None:
         names = self.book.touched_by(limit)
-        self.planner.arbitrate(names, self.desk.by_resource, now)
-        self.agenda.touch(names)
-        for name in names:
-            self.sharer.touch(name)
+        self._limits_changed(names, now)
         log.info(
             "standing limit",
             limit_id=limit.limit_id,
@@ -118,9 +115,7 @@ class Wishes(Core):
         """Send what follows from an override and owe the opt for it; what fails now is met again in the next round."""
         resource = self.resources[name]
         self._asked[resource.charger] = now
-        self.planner.arbitrate((name,), self.desk.by_resource, now)
-        self.agenda.touch((name,))
-        self.sharer.touch(name)
+        self._limits_changed((name,), now)
         try:
             await self._send(self._steps((name,), now), now)
             await self.ledger.judge(self.planner.plans, (name,), lambda each: self._scene(each, now))

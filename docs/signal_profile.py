@@ -1,7 +1,7 @@
 """The page ``signal-profile.md``: what every OpenADR signal does to a charger, from the code and the golden vectors.
 
-Rule: nothing on the page is typed by hand that the code knows: signals and rules from ``bridge.rules``, programmes from
-their files, examples from the vectors that the tests run.
+Rule: nothing on the page is typed by hand that the code knows: signals from ``bridge.fitting``, rules from
+``bridge.rules``, programmes from their files, examples from the vectors that the tests run.
 """
 
 import json
@@ -11,9 +11,10 @@ from typing import Any
 
 from bridge.asks import Basis, Effect
 from bridge.cta2045.mapping import PRICE_SIGNALS
+from bridge.fitting import FITTING
 from bridge.program import OverrideTable, Programme
 from bridge.programmes import load, names
-from bridge.rules import DRM_FRACTION, FITTING, DrmRule, LevelsRule, PriceRule, SignalRule
+from bridge.rules import DRM_FRACTION, DrmRule, LevelsRule, PriceRule, SignalRule
 from openadr.model import SignalType
 from openadr.signals import RULES
 

@@ -81,7 +81,7 @@ async def _raise(
     length_s = int((until - start).total_seconds())
     plan = Plan(start=start, duration_s=length_s, valid_to=until, unit=options.unit, periods=((0, float(int(value))),))
     purposes = station.knobs.purposes or PURPOSES
-    sessions = sorted(station.sessions.values(), key=lambda session: session.connector)
+    sessions = station.running
     told = sessions if SESSION in purposes else ()
     replies = await install_for(rpc, installed, schedule_id, plan, told, options)
     if not any(reply.final for _, reply in replies):

@@ -69,6 +69,10 @@ class Installed:
     commanding: bool = False  # a limit is being set or cleared
     overtaking: int = 0  # newer commands that wait for that to end: it stops at its next message
 
+    def due_by(self, at: datetime | None) -> None:
+        """Have something sent at ``at``, unless something is due sooner."""
+        self.due = min((each for each in (self.due, at) if each is not None), default=None)
+
     @asynccontextmanager
     async def command(self, rpc: RpcConnection) -> AsyncIterator[None]:
         """Take the turn to set or clear a limit; one that is under way yields to it, for the newer one rules."""
@@ -97,19 +101,12 @@ async def install(
 ) -> Reply:
     """Send ``schedule`` for every running session and for those to come. The result is that of what matters now."""
     options = station.options(settings)
-    try:
-        profile.profile_id(schedule.schedule_id, profile.IDS_PER_SCHEDULE - 1, options)
-        plan = _plan(schedule, options, now.replace(microsecond=0))
-    except ValueError as error:
-        return Reply(outcome=CommandOutcome.ERROR, word=str(error))
-    if plan is None:
-        return Reply(outcome=CommandOutcome.ERROR, word="the schedule limits nothing from now on")
-    refusal = _cannot(station.knobs, plan)
-    if refusal:
-        return Reply(outcome=CommandOutcome.NOT_SUPPORTED, word=refusal)
+    plan = _planned(station, options, schedule, now)
+    if isinstance(plan, Reply):
+        return plan
     before, installed.due = installed.due, None
-    part = _window(plan, station.most_periods(settings), settings.longest_profile_s, now.replace(microsecond=0))
-    sessions = sorted(station.sessions.values(), key=lambda session: session.connector)
+    part = _part(station, settings, plan, now)
+    sessions = station.running
     again = installed.schedule is not None and installed.schedule.schedule_id == schedule.schedule_id
     per_hour = station.knobs.writes_per_hour or settings.default_writes_per_hour
     later = next_write(installed.writes, per_hour, now) if sessions and again else None
@@ -119,20 +116,33 @@ async def install(
     told = sessions if SESSION in purposes else ()
     replies = await install_for(rpc, installed, schedule.schedule_id, shared, told, options)
     if not any(reply.final for _, reply in replies):
-        if later is not None and any(reply.outcome is CommandOutcome.ACCEPTED for _, reply in replies):
+        bound = any(reply.outcome is CommandOutcome.ACCEPTED for _, reply in replies)
+        if later is not None and bound:
             installed.due = later  # flash wear: the session's own profile rules, and one that begins gets its own
         else:
             installed.writes.append(now)
-            bound = any(reply.outcome is CommandOutcome.ACCEPTED for _, reply in replies)
             rungs = tuple(each for each in (DEFAULT, STATION) if each in purposes and not (bound and each == STATION))
             replies += await install_lasting(rpc, installed, schedule.schedule_id, part.plan, rungs, options)
     result = _sum_up(replies)
     if result.outcome is CommandOutcome.ACCEPTED or result.outcome is CommandOutcome.TIMEOUT:
         installed.schedule, installed.accepted_at = schedule, now
-        installed.due = min((at for at in (installed.due, part.renew_at) if at is not None), default=None)
+        installed.due_by(part.renew_at)
     else:
         installed.due = before  # what was there may well be there still, and goes on in its parts
     return result
+
+
+def _planned(station: Station, options: ProfileOptions, schedule: LimitSchedule, now: datetime) -> Plan | Reply:
+    """Return what to send of a schedule, or why nothing of it can be sent to this charger."""
+    try:
+        profile.profile_id(schedule.schedule_id, profile.IDS_PER_SCHEDULE - 1, options)
+        plan = _plan(schedule, options, now.replace(microsecond=0))
+    except ValueError as error:
+        return Reply(outcome=CommandOutcome.ERROR, word=str(error))
+    if plan is None:
+        return Reply(outcome=CommandOutcome.ERROR, word="the schedule limits nothing from now on")
+    refusal = _cannot(station.knobs, plan)
+    return Reply(outcome=CommandOutcome.NOT_SUPPORTED, word=refusal) if refusal else plan
 
 
 def _cannot(knobs: Knobs, plan: Plan) -> str:
@@ -189,13 +199,13 @@ async def extend(
     plan = profile.make_plan(schedule, options, now) if schedule is not None else None
     if schedule is None or plan is None:
         return None
-    part = _window(plan, station.most_periods(settings), settings.longest_profile_s, now.replace(microsecond=0))
-    sessions = sorted(station.sessions.values(), key=lambda session: session.connector)
+    part = _part(station, settings, plan, now)
+    sessions = station.running
     if _cannot(station.knobs, plan) or SESSION not in (station.knobs.purposes or PURPOSES):
         return None
     shared = profile.for_session(part.plan, len(sessions), options.decimals)
     replies = await install_for(rpc, installed, schedule.schedule_id, shared, sessions, options)
-    installed.due = min((at for at in (installed.due, part.renew_at) if at is not None), default=None)
+    installed.due_by(part.renew_at)
     return _sum_up(replies) if replies else None
 
 
@@ -218,7 +228,7 @@ async def set_available(rpc: RpcConnection, available: bool) -> Reply:
 async def stop_sessions(rpc: RpcConnection, station: Station) -> Reply:
     """End every running session (ARB-17)."""
     worst = Reply(outcome=CommandOutcome.ACCEPTED, word="no session")
-    for session in sorted(station.sessions.values(), key=lambda each: each.connector):
+    for session in station.running:
         if rpc.version is Version.V16:
             number = {"transactionId": int(session.transaction_id)}
             _, reply = await ask(rpc, "RemoteStopTransaction", number)
@@ -270,6 +280,11 @@ async def _install_one(
 @lru_cache(maxsize=_ALIKE)
 def _plan(schedule: LimitSchedule, options: ProfileOptions, now: datetime) -> Plan | None:
     return profile.make_plan(schedule, options, now)
+
+
+def _part(station: Station, settings: OcppSettings, plan: Plan, now: datetime) -> Window:
+    """Return the part of a plan that goes into one profile now."""
+    return _window(plan, station.most_periods(settings), settings.longest_profile_s, now.replace(microsecond=0))
 
 
 @lru_cache(maxsize=_ALIKE)

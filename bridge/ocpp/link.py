@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from bridge.ocpp import commission, handlers16, handlers201
 from bridge.ocpp.authorise import Authorise, accept_all
+from bridge.ocpp.chores import Chores
 from bridge.ocpp.frames import ErrorCode, Version
 from bridge.ocpp.metrics import OcppMetrics
 from bridge.ocpp.probe import probe
@@ -91,7 +92,7 @@ class Link:
         self._metrics = metrics
         self.reported: dict[int, asyncio.Event] = {}  # requests for profiles that wait for their last part
         self._session_began = session_began
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._chores = Chores(station.config.identity, "link task failed")
         self._preparing: asyncio.Task[None] | None = None
         self._closed = False
         self.rpc = make_rpc(self)
@@ -109,9 +110,7 @@ class Link:
             return
         self._closed = True
         await self.rpc.close()
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._chores.close()
         if self.ready:
             self.ready = False
             self._events.disconnected(self.station.config.identity, self._clock.now())
@@ -278,12 +277,4 @@ class Link:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run ``work`` as long as the link lasts."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("link task failed", charger=self.station.config.identity, exc_info=error)
+        return self._chores.spawn(work)

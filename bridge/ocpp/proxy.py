@@ -4,7 +4,8 @@ Rule: which chargers these are, the settings say; to the rest of the bridge they
 kept for a CSMS is read from disk before the first charger dials in.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import aiohttp
 from prometheus_client import CollectorRegistry
@@ -19,12 +20,21 @@ from bridge.ocpp.proxy_upstream import Upstream, context, credentials
 from bridge.ocpp.rpc import CallFailed, RpcConnection
 from bridge.ocpp.settings import OcppSettings
 from bridge.ocpp.station import Station
-from bridge.store import BridgeStore
+from bridge.store import BridgeStore, ProxyMessage, ProxyProfile, ProxyTransaction
 from runtime.clock import Clock, Draw, new_id
 from runtime.logs import get_logger
 from runtime.settings import SettingsError
 
 _log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """What the database kept for the CSMSs, by charger."""
+
+    messages: Mapping[str, list[ProxyMessage]]
+    transactions: Mapping[str, Mapping[int, ProxyTransaction]]
+    profiles: Mapping[str, list[ProxyProfile]]
 
 
 class Proxy:
@@ -53,56 +63,63 @@ class Proxy:
         """Take up what was kept, and begin to tell it."""
         if not self._proxies:
             return
-        self._http = aiohttp.ClientSession()
-        messages, profiles = await self._store.proxy_messages(), await self._store.proxy_profiles()
-        transactions = await self._store.proxy_transactions()
+        http = self._http = aiohttp.ClientSession()
+        kept = _Kept(
+            messages=await self._store.proxy_messages(),
+            transactions=await self._store.proxy_transactions(),
+            profiles=await self._store.proxy_profiles(),
+        )
         tokens = {id(each): KnownTokens() for each in self._proxies}
         for station in stations:
-            identity = station.config.identity
-            settings = of(self._proxies, identity)
-            if settings is None:
-                continue
-            station.id_base, station.held = settings.profile_id_base, False
-            outbox = Outbox(
-                charger=identity,
-                store=self._store,
-                clock=self._clock,
-                new_id=lambda: new_id("p"),
-                most=settings.most_kept,
-                messages=messages.get(identity, ()),
-                transactions=transactions.get(identity),
-            )
-            others = OtherLimits(
-                station=station,
-                settings=self._ocpp,
-                base=settings.profile_id_base,
-                store=self._store,
-                clock=self._clock,
-                limiter=limiter,
-                metrics=self._metrics,
-                rows=profiles.get(identity, []),
-            )
-            given = Parts(
-                station=station,
-                settings=settings,
-                ocpp=self._ocpp,
-                outbox=outbox,
-                others=others,
-                tokens=tokens[id(settings)],
-                clock=self._clock,
-                metrics=self._metrics,
-            )
-            self._sessions[identity] = self._session(identity, given, self._http)
-        kept = sum(len(session.outbox.queue) for session in self._sessions.values())
-        self._metrics.kept.set(kept)
-        _log.info("proxy in front of CSMSs", chargers=len(self._sessions), kept=kept)
+            settings = of(self._proxies, station.config.identity)
+            if settings is not None:
+                station.id_base, station.held = settings.profile_id_base, False
+                given = self._parts(station, settings, kept, tokens[id(settings)], limiter)
+                self._sessions[station.config.identity] = self._session(given, http)
+        waiting = sum(len(session.outbox.queue) for session in self._sessions.values())
+        self._metrics.kept.set(waiting)
+        _log.info("proxy in front of CSMSs", chargers=len(self._sessions), kept=waiting)
         for session in self._sessions.values():
             session.start()
 
-    def _session(self, identity: str, given: Parts, http: aiohttp.ClientSession) -> ProxySession:
+    def _parts(
+        self, station: Station, settings: ProxySection, kept: _Kept, tokens: KnownTokens, limiter: Limiter
+    ) -> Parts:
+        identity = station.config.identity
+        outbox = Outbox(
+            charger=identity,
+            store=self._store,
+            clock=self._clock,
+            new_id=lambda: new_id("p"),
+            most=settings.most_kept,
+            messages=kept.messages.get(identity, ()),
+            transactions=kept.transactions.get(identity),
+        )
+        others = OtherLimits(
+            station=station,
+            settings=self._ocpp,
+            base=settings.profile_id_base,
+            store=self._store,
+            clock=self._clock,
+            limiter=limiter,
+            metrics=self._metrics,
+            rows=kept.profiles.get(identity, []),
+        )
+        return Parts(
+            station=station,
+            settings=settings,
+            ocpp=self._ocpp,
+            outbox=outbox,
+            others=others,
+            tokens=tokens,
+            clock=self._clock,
+            metrics=self._metrics,
+        )
+
+    def _session(self, given: Parts, http: aiohttp.ClientSession) -> ProxySession:
         session = ProxySession(given)
         session.upstream = Upstream(
-            identity=identity,
+            identity=given.station.config.identity,
             settings=given.settings,
             max_frame_bytes=self._ocpp.max_frame_bytes,
             http=http,

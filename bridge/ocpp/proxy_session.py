@@ -7,7 +7,7 @@ our own.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from bridge.ocpp import handlers16, handlers201, profile, proxy_ids, proxy_profiles, proxy_table, proxy_words, schemas
+from bridge.ocpp.chores import Chores
 from bridge.ocpp.frames import Call, CallError, CallResult, ErrorCode, Version, call_error
 from bridge.ocpp.link import Link
 from bridge.ocpp.metrics import ProxyMetrics
@@ -80,22 +81,19 @@ class ProxySession:
         )
         self._told: LimitSchedule | None = None
         self._minding: asyncio.Task[Any] | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._chores = Chores(given.station.config.identity, "proxy task failed")
         self._log = _log.bind(charger=given.station.config.identity)
 
     def start(self) -> None:
         """Begin to tell the CSMS what was kept; without a charger only if we know how to dial for it."""
-        self._spawn(self._teller.run())
+        self._chores.spawn(self._teller.run())
         waiting = self.outbox.first()
         if waiting is not None and self.settings.auth != "pass":
             self.upstream.start(Version(waiting.version), None)
 
     async def stop(self) -> None:
         """Close the connection to the CSMS and end all work."""
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._chores.close()
         await self.upstream.stop()
 
     async def charger_came(self, link: Link, authorization: str | None) -> None:
@@ -121,17 +119,6 @@ class ProxySession:
         """All is told: without its charger the connection has no more use."""
         if self.link is None and self.upstream.running:
             await self.upstream.stop()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._log.error("proxy task failed", exc_info=error)
 
     # -- calls of the charger -----------------------------------------------------------------------------------------
 
@@ -268,7 +255,7 @@ class ProxySession:
             return
         for effect in effects:
             if isinstance(effect, SessionChanged) and not effect.started:
-                self._spawn(self.others.session_ended(effect.connector))
+                self._chores.spawn(self.others.session_ended(effect.connector))
         link.tell(effects)
 
     async def _judge(self, message: ProxyMessage, reply: CallResult) -> None:
@@ -376,7 +363,7 @@ class ProxySession:
         """See after a while that nothing of ours has been left to be cleaned up."""
         if self._minding is not None:
             self._minding.cancel()
-        self._minding = self._spawn(self._look_after(wait_s))
+        self._minding = self._chores.spawn(self._look_after(wait_s))
 
     async def _look_after(self, wait_s: float) -> None:
         await self._clock.sleep(wait_s)

@@ -172,6 +172,11 @@ class Station:
         return Rating(phases=self.config.phases, max_a=self.config.max_a, voltage=self.config.voltage)
 
     @property
+    def running(self) -> list[Session]:
+        """The sessions that run, by connector."""
+        return [self.sessions[connector] for connector in sorted(self.sessions)]
+
+    @property
     def kind(self) -> Kind:
         """What kind of charger it is, as far as quirks are concerned."""
         protocol = self.version.value if self.version else ""

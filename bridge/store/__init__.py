@@ -6,12 +6,12 @@ transaction; tables exist only through the migrations beside this file.
 
 from pathlib import Path
 
+from bridge.store.changes import Changes
 from bridge.store.records import (
     Agreement,
     Alert,
     AlertMessage,
     Attribution,
-    Changes,
     ChargerKind,
     ChargerNotice,
     Command,

@@ -3,24 +3,20 @@
 Rule: as in the repository, of which this is a part: an alert and its message are one transaction.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, and_, delete, select
+from sqlalchemy import and_, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.store import tables
-from bridge.store.records import Alert, AlertMessage, Changes
+from bridge.store.changes import Changes
+from bridge.store.reads import Reads
+from bridge.store.records import Alert, AlertMessage
 from bridge.store.statements import plain, upsert
 
 
-class AlertReads:
+class AlertReads(Reads):
     """The part of the store that answers for alerts."""
-
-    async def rows(self, query: Any) -> Sequence[Row[Any]]:
-        """Return what a query finds."""
-        raise NotImplementedError
 
     async def alerts(self, *, open_only: bool = False, limit: int | None = None) -> tuple[Alert, ...]:
         """Return alerts, the latest raised first."""

@@ -3,32 +3,25 @@
 Rule: as in the repository, of which this is a part; instants in UTC, limits in A per phase, powers in kW.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, and_, delete, func, literal, or_, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.arbiter import Source
 from bridge.store import tables
-from bridge.store.records import Attribution, Changes, LimitNote, Stage, StandingLimit, Supply
+from bridge.store.changes import Changes
+from bridge.store.reads import Reads
+from bridge.store.records import Attribution, LimitNote, Stage, StandingLimit, Supply
 from bridge.store.statements import plain, upsert
-from runtime.database import read
 
 AttributionKey = tuple[datetime, str, str]
 """(start, eventID, resourceID): the order of pages."""
 
 
-class ArbitrationReads:
+class ArbitrationReads(Reads):
     """The part of the store that answers for the arbiter."""
-
-    engine: AsyncEngine
-
-    async def rows(self, query: Any) -> Sequence[Row[Any]]:
-        """Return what a query finds."""
-        async with read(self.engine) as connection:
-            return (await connection.execute(query)).all()
 
     async def standing(self) -> tuple[StandingLimit, ...]:
         """Return the standing limits that nobody has taken back, by start."""

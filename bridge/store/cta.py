@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.cta2045.commands import Op
 from bridge.cta2045.memory import Phase, Standing
-from bridge.store import tables
+from bridge.store import device_tables as tables
 from bridge.store.statements import plain, upsert
 from runtime.database import read
 

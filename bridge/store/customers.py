@@ -3,30 +3,26 @@
 Rule: as in the repository, of which this is a part; energies in Wh.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, or_, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.needs import DriverNeed
 from bridge.service import Past
 from bridge.store import tables
-from bridge.store.records import Changes
-from bridge.store.statements import plain, upsert
+from bridge.store.changes import Changes
+from bridge.store.reads import Reads
+from bridge.store.statements import in_parts, plain, upsert
 from bridge.verify import OutcomeState
 
-_CHUNK = 500  # names an IN list
 _UNLIMITED = (OutcomeState.OPTED_OUT.value, OutcomeState.RECEIVED.value)  # the customer felt nothing of these
 
 
-class CustomerReads:
+class CustomerReads(Reads):
     """The part of the store that answers for customers."""
-
-    async def rows(self, query: Any) -> Sequence[Row[Any]]:
-        """Return what a query finds."""
-        raise NotImplementedError
 
     async def content_told(self) -> frozenset[str]:
         """Return the resources whose cars have ever told a state of charge."""
@@ -51,10 +47,9 @@ class CustomerReads:
         """
         table = tables.outcome
         found: dict[str, list[Past]] = {}
-        names = list(chargers)
-        for start in range(0, len(names), _CHUNK):
+        for part in in_parts(tuple(chargers)):
             query = select(table).where(
-                table.c.charger.in_(names[start : start + _CHUNK]),
+                table.c.charger.in_(part),
                 table.c.limit_a.is_not(None),
                 table.c.applied_at.is_not(None),
                 table.c.state.not_in(_UNLIMITED),

@@ -3,25 +3,21 @@
 Rule: as in the repository, of which this is a part; instants in UTC. A withdrawn agreement stays as evidence.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.modes import Mode, Slot, Wish
 from bridge.store import tables
-from bridge.store.records import Agreement, Changes
+from bridge.store.changes import Changes
+from bridge.store.reads import Reads
+from bridge.store.records import Agreement
 from bridge.store.statements import plain, upsert
 
 
-class EnrolmentReads:
+class EnrolmentReads(Reads):
     """The part of the store that answers for enrolment."""
-
-    async def rows(self, query: Any) -> Sequence[Row[Any]]:
-        """Return what a query finds."""
-        raise NotImplementedError
 
     async def agreements(self, resource_id: str | None = None, *, withdrawn: bool = False) -> tuple[Agreement, ...]:
         """Return agreements by the instant they were given: all or one resource's; withdrawn ones only if asked."""

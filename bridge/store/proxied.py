@@ -7,20 +7,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, select
+from sqlalchemy import and_, bindparam, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge.store import tables
-from bridge.store.records import Changes, MessageState, ProxyMessage, ProxyProfile, ProxyTransaction
+from bridge.store import device_tables as tables
+from bridge.store.changes import Changes
+from bridge.store.reads import Reads
+from bridge.store.records import MessageState, ProxyMessage, ProxyProfile, ProxyTransaction
 from bridge.store.statements import plain, upsert
 
 
-class ProxiedReads:
+class ProxiedReads(Reads):
     """The part of the store that answers for the proxy."""
-
-    async def rows(self, query: Any) -> Sequence[Row[Any]]:
-        """Return what a query finds."""
-        raise NotImplementedError
 
     async def proxy_messages(self) -> dict[str, list[ProxyMessage]]:
         """Return what is kept of every charger's messages, in their order."""

@@ -3,7 +3,7 @@
 Rule: as in the repository, of which this is a part; powers in W, contents in Wh.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Row, select
@@ -11,16 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.asks import Content, Reference
 from bridge.store import tables
-from bridge.store.records import Changes
+from bridge.store.changes import Changes
+from bridge.store.reads import Reads
 from bridge.store.statements import upsert
 
 
-class ReferenceReads:
+class ReferenceReads(Reads):
     """The part of the store that answers for references."""
-
-    async def rows(self, query: Any) -> Sequence[Row[Any]]:
-        """Return what a query finds."""
-        raise NotImplementedError
 
     async def references(self, event_ids: Iterable[str]) -> dict[tuple[str, str], Reference]:
         """Return the references of some events by (eventID, resourceID)."""

@@ -19,11 +19,11 @@ from bridge.plan import Draw
 from bridge.store import tables
 from bridge.store.alerts import AlertReads, forget_alerts, write_alerts
 from bridge.store.arbitration import ArbitrationReads, forget_arbitration, write_arbitration
+from bridge.store.changes import Changes
 from bridge.store.customers import CustomerReads, forget_customers, write_customers
 from bridge.store.enrolment import EnrolmentReads, write_enrolment
 from bridge.store.proxied import ProxiedReads, forget_proxied, write_proxied
 from bridge.store.records import (
-    Changes,
     Command,
     Installed,
     InstallState,
@@ -34,7 +34,7 @@ from bridge.store.records import (
     Sample,
 )
 from bridge.store.references import ReferenceReads, write_references
-from bridge.store.statements import plain, upsert
+from bridge.store.statements import in_parts, plain, upsert
 from bridge.store.stations import StationReads, forget_stations, write_stations
 from bridge.store.upkeep import UpkeepReads, forget_half_hours, forget_upkeep, write_upkeep
 from bridge.target import CommandOutcome, LimitSchedule, MeterReading
@@ -42,8 +42,6 @@ from bridge.verify import OutcomeState
 
 OutcomeKey = tuple[datetime, str, str]
 """(effective start, eventID, resourceID): the order of pages."""
-
-_CHUNK = 500  # rows an IN list or a multi-row statement: far under SQLite's 32,766 variables
 
 
 class Interrupted(Exception):
@@ -56,7 +54,7 @@ class BridgeStore(
     """The bridge's durable state. Methods raise SQLAlchemy errors when the database fails, and ``Interrupted``."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self.engine = engine
+        super().__init__(engine)
         self._waiting: list[tuple[Changes, asyncio.Future[None]]] = []
         self._committing = asyncio.Lock()
 
@@ -223,8 +221,8 @@ class BridgeStore(
         """Return readings of some chargers with ``start`` <= at < ``end``, oldest first."""
         found: list[Sample] = []
         table = tables.reading
-        for chunk in _chunks(chargers):
-            query = select(table).where(table.c.charger.in_(chunk), table.c.at >= start, table.c.at < end)
+        for part in in_parts(chargers):
+            query = select(table).where(table.c.charger.in_(part), table.c.at >= start, table.c.at < end)
             for row in await self.rows(query):
                 found.append(
                     Sample(
@@ -243,10 +241,10 @@ class BridgeStore(
         """Return the mean power per charger over [start, end); chargers without readings are absent."""
         means: dict[str, PowerMean] = {}
         table = tables.reading
-        for chunk in _chunks(chargers):
+        for part in in_parts(chargers):
             query = (
                 select(table.c.charger, func.avg(table.c.power_w).label("mean"), func.count().label("n"))
-                .where(table.c.charger.in_(chunk), table.c.at >= start, table.c.at < end, table.c.power_w.is_not(None))
+                .where(table.c.charger.in_(part), table.c.at >= start, table.c.at < end, table.c.power_w.is_not(None))
                 .group_by(table.c.charger)
             )
             for row in await self.rows(query):
@@ -282,11 +280,6 @@ class BridgeStore(
         """Delete the half-hours that started before ``before``."""
         async with self.engine.begin() as connection:
             await forget_half_hours(connection, before)
-
-
-def _chunks(items: Sequence[str]) -> Iterable[list[str]]:
-    for start in range(0, len(items), _CHUNK):
-        yield list(items[start : start + _CHUNK])
 
 
 def _schedule(text: str) -> LimitSchedule:

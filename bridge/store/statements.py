@@ -1,17 +1,25 @@
-"""The one statement that both databases spell alike for us: insert, or update what has the same key.
+"""The one statement that both databases spell alike for us: insert, or update what has the same key; and its rows.
 
-Rule: doing it again changes nothing.
+Rule: doing it again changes nothing. What is long goes in parts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Executable, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-_PART = 500  # rows a statement: their values are bound one by one
+_PART = 500  # rows of a statement, names of an IN list: bound one by one, and SQLite binds 32,766 at most
+
+T = TypeVar("T")
+
+
+def in_parts(items: Sequence[T]) -> Iterator[list[T]]:
+    """Return the items, as many at a time as go into one statement."""
+    for start in range(0, len(items), _PART):
+        yield list(items[start : start + _PART])
 
 
 async def upsert(connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
@@ -19,8 +27,8 @@ async def upsert(connection: AsyncConnection, table: Table, rows: Sequence[dict[
     if not rows:
         return
     statement = _upsert(table, connection.dialect.name)
-    for start in range(0, len(rows), _PART):  # between two parts the loop serves others
-        await connection.execute(statement, list(rows[start : start + _PART]))
+    for part in in_parts(rows):  # between two parts the loop serves others
+        await connection.execute(statement, part)
 
 
 @cache

@@ -3,24 +3,20 @@
 Rule: as in the repository, of which this is a part. Knobs are kept as the JSON that a quirk file would say.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bridge.store import tables
-from bridge.store.records import Changes, ChargerKind, ChargerNotice, SelfTest
+from bridge.store import device_tables as tables
+from bridge.store.changes import Changes
+from bridge.store.reads import Reads
+from bridge.store.records import ChargerKind, ChargerNotice, SelfTest
 from bridge.store.statements import plain, upsert
 
 
-class StationReads:
+class StationReads(Reads):
     """The part of the store that answers for stations."""
-
-    async def rows(self, query: Any) -> Sequence[Row[Any]]:
-        """Return what a query finds."""
-        raise NotImplementedError
 
     async def charger_kinds(self) -> tuple[ChargerKind, ...]:
         """Return what probes have learnt."""

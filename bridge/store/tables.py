@@ -1,4 +1,4 @@
-"""Tables of the bridge's database, for SQLite and PostgreSQL alike.
+"""Tables of the bridge's database, for SQLite and PostgreSQL alike; those of single devices are in ``device_tables``.
 
 Rule: instants are stored in UTC by ``Instant`` and read back aware; only whole schedules are kept as JSON documents,
 because a version of a schedule is immutable; everything an operator may ask for is a column.
@@ -116,18 +116,6 @@ reading = Table(
     Column("estimated", Boolean, nullable=False, server_default=false()),
     Column("frequency_hz", Float),
     Index("bridge_reading_by_time", "at"),
-)
-
-cta_standing = Table(
-    "bridge_cta_standing",
-    metadata,
-    Column("device", String, primary_key=True),
-    Column("key", String, nullable=False),
-    Column("op", Integer, nullable=False),
-    Column("operand", Integer, nullable=False),
-    Column("since", Instant, nullable=False),
-    Column("ends", Instant),
-    Column("phase", String, nullable=False),
 )
 
 standing = Table(
@@ -351,74 +339,4 @@ plug_in = Table(
     Column("session", String, primary_key=True),
     Column("at", Instant, nullable=False),
     Index("bridge_plug_in_by_time", "at"),
-)
-
-proxy_message = Table(
-    "bridge_proxy_message",
-    metadata,
-    Column("charger", String, primary_key=True),
-    Column("seq", Integer, primary_key=True),
-    Column("version", String, nullable=False),
-    Column("action", String, nullable=False),
-    Column("message_id", String, nullable=False),
-    Column("tail", Text, nullable=False),
-    Column("mark", String, nullable=False),
-    Column("state", String, nullable=False),
-    Column("answer", Text, nullable=False),
-    Column("attempts", Integer, nullable=False),
-    Column("provisional", Integer),
-    Column("at", Instant, nullable=False),
-)
-
-proxy_transaction = Table(
-    "bridge_proxy_transaction",
-    metadata,
-    Column("charger", String, primary_key=True),
-    Column("provisional", Integer, primary_key=True),
-    Column("actual", Integer),
-    Column("at", Instant, nullable=False),
-)
-
-proxy_profile = Table(
-    "bridge_proxy_profile",
-    metadata,
-    Column("charger", String, primary_key=True),
-    Column("number", Integer, primary_key=True),
-    Column("version", String, nullable=False),
-    Column("tail", Text, nullable=False),
-    Column("held", Boolean, nullable=False),
-    Column("at", Instant, nullable=False),
-)
-
-charger_kind = Table(
-    "bridge_charger_kind",
-    metadata,
-    Column("vendor", String, primary_key=True),
-    Column("model", String, primary_key=True),
-    Column("firmware", String, primary_key=True),
-    Column("protocol", String, primary_key=True),
-    Column("knobs", Text, nullable=False),
-    Column("at", Instant, nullable=False),
-)
-
-charger_notice = Table(
-    "bridge_charger_notice",
-    metadata,
-    Column("charger", String, primary_key=True),
-    Column("at", Instant, primary_key=True),
-    Column("kind", String, primary_key=True),
-    Column("name", String, primary_key=True),
-    Column("detail", Text, nullable=False),
-)
-
-self_test = Table(
-    "bridge_self_test",
-    metadata,
-    Column("test_id", String, primary_key=True),
-    Column("charger", String, nullable=False),
-    Column("at", Instant, nullable=False),
-    Column("passed", Boolean, nullable=False),
-    Column("evidence", Text, nullable=False),
-    Column("signature", Text, nullable=False),
-    Index("bridge_self_test_by_charger", "charger", "at"),
 )

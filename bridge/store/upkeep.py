@@ -7,24 +7,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, func, select
+from sqlalchemy import Column, Row, Select, Subquery, Table, and_, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bridge.halfhour import HalfHour
 from bridge.outage import Outage
 from bridge.store import tables
-from bridge.store.records import Changes, LimitNote, Presence
-from bridge.store.statements import plain, upsert
+from bridge.store.changes import Changes
+from bridge.store.reads import Reads
+from bridge.store.records import LimitNote, Presence
+from bridge.store.statements import in_parts, plain, upsert
 
-_CHUNK = 500  # names an IN list
 
-
-class UpkeepReads:
+class UpkeepReads(Reads):
     """The part of the store that answers for links and half-hours."""
-
-    async def rows(self, query: Any) -> Sequence[Row[Any]]:
-        """Return what a query finds."""
-        raise NotImplementedError
 
     async def heard(self) -> dict[str, datetime]:
         """Return when each VTN was last heard, by its name."""
@@ -37,52 +33,42 @@ class UpkeepReads:
 
     async def presence(self, chargers: Sequence[str], start: datetime, end: datetime) -> dict[str, list[Presence]]:
         """Return the changes of connection in [start, end) and the last one before it, by charger, oldest first."""
-        table = tables.presence
         found: dict[str, list[Presence]] = {}
-        for chunk in _chunks(chargers):
-            last = (
-                select(table.c.charger, func.max(table.c.at).label("at"))
-                .where(table.c.charger.in_(chunk), table.c.at < start)
-                .group_by(table.c.charger)
-                .subquery()
-            )
-            before = select(table).join(last, and_(table.c.charger == last.c.charger, table.c.at == last.c.at))
-            inside = select(table).where(table.c.charger.in_(chunk), table.c.at >= start, table.c.at < end)
-            for row in [*await self.rows(before), *await self.rows(inside.order_by(table.c.at))]:
-                found.setdefault(row.charger, []).append(Presence(**row._mapping))
+        for row in await self._between(tables.presence, tables.presence.c.charger, chargers, start, end):
+            found.setdefault(row.charger, []).append(Presence(**row._mapping))
         return found
 
     async def last_presence(self) -> dict[str, Presence]:
         """Return the last row of each charger."""
         table = tables.presence
-        last = select(table.c.charger, func.max(table.c.at).label("at")).group_by(table.c.charger).subquery()
-        query = select(table).join(last, and_(table.c.charger == last.c.charger, table.c.at == last.c.at))
+        query = _of(table, table.c.charger, _latest(table, table.c.charger).subquery())
         return {row.charger: Presence(**row._mapping) for row in await self.rows(query)}
 
     async def limits_between(self, names: Sequence[str], start: datetime, end: datetime) -> dict[str, list[LimitNote]]:
         """Return the changes of some resources' limits in [start, end) and the last one before, oldest first."""
-        table = tables.limit_history
         found: dict[str, list[LimitNote]] = {}
-        for chunk in _chunks(names):
-            last = (
-                select(table.c.resource_id, func.max(table.c.at).label("at"))
-                .where(table.c.resource_id.in_(chunk), table.c.at < start)
-                .group_by(table.c.resource_id)
-                .subquery()
-            )
-            same = and_(table.c.resource_id == last.c.resource_id, table.c.at == last.c.at)
-            inside = select(table).where(table.c.resource_id.in_(chunk), table.c.at >= start, table.c.at < end)
-            rows = [*await self.rows(select(table).join(last, same)), *await self.rows(inside.order_by(table.c.at))]
-            for row in rows:
-                found.setdefault(row.resource_id, []).append(LimitNote(**row._mapping))
+        for row in await self._between(tables.limit_history, tables.limit_history.c.resource_id, names, start, end):
+            found.setdefault(row.resource_id, []).append(LimitNote(**row._mapping))
+        return found
+
+    async def _between(
+        self, table: Table, key: Column[Any], names: Sequence[str], start: datetime, end: datetime
+    ) -> list[Row[Any]]:
+        """Return the rows of ``names`` in [start, end) and the last of each before, oldest first for each name."""
+        found: list[Row[Any]] = []
+        for part in in_parts(names):
+            last = _latest(table, key).where(key.in_(part), table.c.at < start).subquery()
+            inside = select(table).where(key.in_(part), table.c.at >= start, table.c.at < end)
+            found += await self.rows(_of(table, key, last))
+            found += await self.rows(inside.order_by(table.c.at))
         return found
 
     async def half_hours(self, chargers: Sequence[str], start: datetime, end: datetime) -> tuple[HalfHour, ...]:
         """Return the half-hours of some chargers that start in [start, end), oldest first."""
         table = tables.half_hour
         found: list[HalfHour] = []
-        for chunk in _chunks(chargers):
-            query = select(table).where(table.c.charger.in_(chunk), table.c.start >= start, table.c.start < end)
+        for part in in_parts(chargers):
+            query = select(table).where(table.c.charger.in_(part), table.c.start >= start, table.c.start < end)
             found += [HalfHour(**row._mapping) for row in await self.rows(query)]
         return tuple(sorted(found, key=lambda each: (each.start, each.charger)))
 
@@ -103,8 +89,14 @@ class UpkeepReads:
         return oldest
 
 
-def _chunks(items: Sequence[str]) -> list[list[str]]:
-    return [list(items[start : start + _CHUNK]) for start in range(0, len(items), _CHUNK)]
+def _latest(table: Table, key: Column[Any]) -> Select[Any]:
+    """Return the instant of the last row of each name."""
+    return select(key, func.max(table.c.at).label("at")).group_by(key)
+
+
+def _of(table: Table, key: Column[Any], instants: Subquery) -> Select[Any]:
+    """Return the rows at such instants."""
+    return select(table).join(instants, and_(key == instants.c[key.name], table.c.at == instants.c.at))
 
 
 async def write_upkeep(connection: AsyncConnection, changes: Changes) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bridge.dispatch import Calm, Patience
+from bridge.core import Parts
 from bridge.fleet import Fleet
 from bridge.link import LinkWatch
 from bridge.metrics import BridgeMetrics
@@ -26,6 +26,7 @@ from bridge.program import Programme, Programmes
 from bridge.programmes import load, names
 from bridge.resources import Resource
 from bridge.schedule import Horizon, limit_at
+from bridge.steps import Calm, Patience
 from bridge.store import MIGRATIONS, VERSION_TABLE, BridgeStore
 from bridge.supervision import Rhythm, Supervision
 from bridge.supervisor import Supervisor
@@ -406,19 +407,21 @@ class World:
 
     def _build(self) -> Supervisor:
         return Supervisor(
-            resources=self.resources,
-            programmes=self.programmes,
-            fleet=Fleet((each.charger for each in self.resources), self.clock),
-            target=self.park,
-            store=self.store,
-            events=self.upstream,
-            opts=self.upstream,
-            ven_id=lambda: VEN_ID,
-            clock=self.clock,
-            draw=lambda: next(self._draws, 0.5),
-            metrics=BridgeMetrics(CollectorRegistry()),
-            settings=self.settings,
-            link=LinkWatch(self.store, {"vtn": self.upstream}, self._lost_after_s, lambda _event_id: "vtn"),
+            Parts(
+                resources=self.resources,
+                programmes=self.programmes,
+                fleet=Fleet((each.charger for each in self.resources), self.clock),
+                target=self.park,
+                store=self.store,
+                events=self.upstream,
+                opts=self.upstream,
+                ven_id=lambda: VEN_ID,
+                clock=self.clock,
+                draw=lambda: next(self._draws, 0.5),
+                metrics=BridgeMetrics(CollectorRegistry()),
+                settings=self.settings,
+                link=LinkWatch(self.store, {"vtn": self.upstream}, self._lost_after_s, lambda _event_id: "vtn"),
+            )
         )
 
     def _lost_after_s(self) -> float:

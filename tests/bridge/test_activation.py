@@ -8,8 +8,8 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import bridge
-from bridge.dispatch import Calm
 from bridge.program import Programmes
+from bridge.steps import Calm
 from tests.bridge.parts import EMERGENCY, PROGRAMMES, QUICK, SimCharger, World, event, programme, simple
 
 REBOOTING = {"Reset", "UpdateFirmware", "SignedUpdateFirmware", "PublishFirmware", "InstallCertificate"}

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bridge.arbiter import Source
-from bridge.dispatch import Calm, Need, waits
 from bridge.schedule import growth_a
+from bridge.steps import Calm, Need, waits
 from bridge.store import Installed, StandingLimit
 from bridge.store.records import InstallState
 from bridge.target import LimitPeriod, LimitSchedule

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bridge.dispatch import Need, rejoins
 from bridge.fleet import Charger
 from bridge.plan import KnownEvent, plan
 from bridge.program import Programmes
+from bridge.steps import Need, rejoins
 from bridge.store import Installed
 from bridge.store.records import InstallState
 from bridge.target import LimitPeriod, LimitSchedule
@@ -104,6 +104,11 @@ def back() -> Charger:
 )
 def test_rnd_09_who_comes_back_among_many_goes_on_as_it_is_until_its_own_moment(need: Need, waits: bool) -> None:
     assert rejoins(need, ROW, back(), at(150)) is waits
+
+
+def test_a_charger_that_was_told_since_it_came_back_has_had_its_moment() -> None:
+    need = Need(wanted=None, urgent=False, rejoin_until=at(200))
+    assert not rejoins(need, replace(ROW, sent_at=at(110)), back(), at(150))
 
 
 async def test_arb_01_one_party_talks_to_a_charger_and_says_who_won_and_who_lost(bridge_db: AsyncEngine) -> None:

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bridge.dispatch import Calm
 from bridge.program import CommsLoss, Programmes
 from bridge.schedule import Horizon
 from bridge.spread import RAMP_SHARE_S
+from bridge.steps import Calm
 from bridge.verify import VerifyPolicy
 from runtime import logs
 from tests.bridge.parts import QUICK, SimCharger, World, database, event, programme, simple

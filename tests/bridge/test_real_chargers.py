@@ -12,6 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bridge.core import Parts
 from bridge.fleet import Fleet
 from bridge.metrics import BridgeMetrics
 from bridge.ocpp.central import CentralSystem
@@ -47,18 +48,20 @@ class Site:
         )
         self.points: dict[str, SimulatedChargePoint] = {}
         self.supervisor = Supervisor(
-            resources=self.resources,
-            programmes=PROGRAMMES,
-            fleet=self.fleet,
-            target=self.central,
-            store=BridgeStore(engine),
-            events=self.upstream,
-            opts=self.upstream,
-            ven_id=lambda: VEN_ID,
-            clock=self.clock,
-            draw=lambda: 0.0,
-            metrics=BridgeMetrics(self.registry),
-            settings=replace(QUICK, policy=replace(QUICK.policy, settle_s=40.0)),
+            Parts(
+                resources=self.resources,
+                programmes=PROGRAMMES,
+                fleet=self.fleet,
+                target=self.central,
+                store=BridgeStore(engine),
+                events=self.upstream,
+                opts=self.upstream,
+                ven_id=lambda: VEN_ID,
+                clock=self.clock,
+                draw=lambda: 0.0,
+                metrics=BridgeMetrics(self.registry),
+                settings=replace(QUICK, policy=replace(QUICK.policy, settle_s=40.0)),
+            )
         )
 
     def state(self, name: str) -> str:

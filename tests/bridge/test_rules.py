@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from bridge.asks import Ask, Basis, Effect
+from bridge.baserule import SI, Rule
+from bridge.fitting import FITTING
 from bridge.program import Programme, ProgrammeError, parse
 from bridge.resources import Kind
-from bridge.rules import FITTING, SI, Rule, SignalRule
+from bridge.rules import SignalRule
 from openadr.errors import InvalidData, OadrError, SignalNotSupported
 from openadr.model import ItemBase, Signal, energy_real, power_real
 from openadr.signals import RULES

@@ -8,7 +8,7 @@ import pytest
 from bridge.allocate import Strategy
 from bridge.location import Level, Location
 from bridge.resources import Kind, Scenario
-from bridge.settings import ENV_PREFIX, BridgeSettings, charger_configs, read_settings, resources, sampling, supervision
+from bridge.settings import ENV_PREFIX, BridgeSettings, read_settings, resources, supervision
 from bridge.watch import Thresholds
 from runtime.settings import SettingsError, load
 
@@ -55,10 +55,10 @@ def test_a_settings_file_becomes_the_values_of_the_core(tmp_path: Path) -> None:
         ("feeder-7",),
     )
     assert (second.phases, second.max_a, second.test_enrolled) == (3, 32.0, False)
-    assert charger_configs(settings)[0].password == "secret-of-the-charger"
-    assert charger_configs(settings)[1].password is None
+    assert settings.chargers[0].config.password == "secret-of-the-charger"
+    assert settings.chargers[1].config.password is None
     assert supervision(settings).policy.settle_s == 5
-    assert sampling(settings).buffer_s == 7 * 86_400
+    assert settings.telemetry.sampling.buffer_s == 7 * 86_400
     assert "secret" not in repr(settings)
 
 
@@ -178,6 +178,7 @@ def test_tel_11_tel_16_tel_17_where_a_charger_is_and_what_is_told_of_it(tmp_path
     charger = resources(made)[1]
     assert charger.location == Location(premises="1 High Street", primary="Elm")
     assert (charger.meter_class, charger.provider_since) == ("MID B", datetime(2026, 3, 1, tzinfo=UTC))
-    assert (sampling(made).dsr, sampling(made).locations) == (True, {"": (Level.PRIMARY,)})
+    offered = made.telemetry.sampling
+    assert (offered.dsr, offered.locations) == (True, {"": (Level.PRIMARY,)})
     assert made.energy.rates == tmp_path / "rates.csv"
     assert made.alerts.thresholds == Thresholds()

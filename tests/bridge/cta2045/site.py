@@ -11,6 +11,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from bridge.core import Parts
 from bridge.cta2045.bodies import Info
 from bridge.cta2045.delivery import Patience
 from bridge.cta2045.fleet import CtaFleet
@@ -104,19 +105,21 @@ class CtaSite:
         )
         watch = LinkWatch(store, {"": self.upstream}, lambda: 60.0, lambda _: "")
         self.supervisor = Supervisor(
-            resources=self.resources,
-            programmes=self.programmes,
-            fleet=fleet,
-            target=self.cta,
-            store=store,
-            events=self.upstream,
-            opts=self.upstream,
-            ven_id=lambda: VEN_ID,
-            clock=self.clock,
-            draw=lambda: 0.5,
-            metrics=BridgeMetrics(registry),
-            settings=QUICK,
-            link=watch,
+            Parts(
+                resources=self.resources,
+                programmes=self.programmes,
+                fleet=fleet,
+                target=self.cta,
+                store=store,
+                events=self.upstream,
+                opts=self.upstream,
+                ven_id=lambda: VEN_ID,
+                clock=self.clock,
+                draw=lambda: 0.5,
+                metrics=BridgeMetrics(registry),
+                settings=QUICK,
+                link=watch,
+            )
         )
         self.ports = EcoPorts(
             resources=self.resources,

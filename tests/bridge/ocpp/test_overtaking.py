@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from bridge.dispatch import Calm, Dispatcher, Kind, Need, Patience, Step, overtakes
+from bridge.dispatch import Dispatcher
 from bridge.fleet import Charger
 from bridge.ocpp.settings import ChargerConfig
+from bridge.steps import Calm, Kind, Need, Patience, Step, overtakes
 from bridge.store import BridgeStore
 from bridge.store.records import InstallState
 from tests.bridge.ocpp.harness import START, Bench, Raw, bench, raw, settled

@@ -195,7 +195,7 @@ async def test_a_single_phase_charger_meters_a_third(version: str) -> None:
 async def test_a_charger_dials_again_when_the_central_system_was_away(version: str) -> None:
     async with bench(CHARGER) as at, running(point := simulated(at, version=version)):
         await charging(at, point)
-        link = next(iter(at.central._sockets.values()))
+        link = next(iter(at.central._listener._sockets.values()))
         await link.close()
         await at.fleet.heard("disconnected", "CP-1")
         async with asyncio.timeout(10):
