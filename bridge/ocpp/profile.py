@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 IDS_PER_SCHEDULE = 4  # one id for the default profile and one for each of three connectors
 _BINARY_NOISE = 6  # decimals: 16.9 A on three phases is 11661 W, not 11660.999999999998 W
+_TO_SECOND = 19  # characters: YYYY-MM-DDThh:mm:ss
 _MAX_ID = 2**31 - 1  # chargers keep ids in 32 signed bits
 
 
@@ -190,7 +191,7 @@ def for_session(plan: Plan, sessions: int, decimals: int = 1) -> Plan:
 
 def instant(moment: datetime) -> str:
     """Write an instant as both versions read it: UTC, whole seconds, ``Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat()[:_TO_SECOND] + "Z"
 
 
 def _whole_second(moment: datetime) -> datetime:

@@ -7,9 +7,8 @@ of a single charger overrule both; of two rows of files that fit, the later one 
 import json
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -80,9 +79,8 @@ class QuirkFile(BaseModel):
     quirks: tuple[Quirk, ...] = Field(description="The rows; of two that fit the later one wins, knob by knob")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """A kind of charger: what a BootNotification names, and the protocol."""
+class Kind(NamedTuple):
+    """A kind of charger: what a BootNotification names, and the protocol; looked up several times with each limit."""
 
     vendor: str
     model: str
