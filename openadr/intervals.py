@@ -75,7 +75,6 @@ class PlainIntervals:
     confidences: tuple[int, ...] | None = None
     accuracies: tuple[float, ...] | None = None
     qualities: tuple[str | None, ...] | None = None  # also if only some payloads have one
-    written: tuple[str, ...] | None = None  # the starts as they came, if all are bare: 2026-01-01T00:00:00Z
 
     @property
     def width(self) -> int:

@@ -180,20 +180,29 @@ def _switch_to_wal(cursor: Any) -> None:
         await_only(asyncio.sleep(_RETRY_S))
 
 
-async def upgrade(engine: AsyncEngine, migrations: Path, *, version_table: str = "alembic_version") -> None:
+async def upgrade(
+    engine: AsyncEngine,
+    migrations: Path,
+    *,
+    version_table: str = "alembic_version",
+    wait_s: float = MIGRATION_WAIT_S,
+) -> None:
     """Bring the tables of one room to the newest revision in ``migrations``; all of it or nothing.
 
-    Safe when several processes start at once: one migrates, the others wait and then find nothing to do. Raises
-    ``DatabaseError`` if the database is newer than this program or cannot be used.
+    Safe when several processes start at once: one migrates, the others wait and then find nothing to do. Its own work
+    takes as long as it takes. Raises ``DatabaseError`` if the database is newer than this program or cannot be used.
     """
-    async with asyncio.timeout(MIGRATION_WAIT_S):
+    async with asyncio.timeout(wait_s) as waiting:
+        until = waiting.when()
         while True:
+            waiting.reschedule(until)
             try:
                 async with engine.begin() as connection:
                     if engine.dialect.name == "postgresql":
                         await connection.execute(
                             text("SELECT pg_advisory_xact_lock(:key)"), {"key": _lock_key(version_table)}
                         )
+                    waiting.reschedule(None)
                     await connection.run_sync(_to_head, migrations, version_table)
                     return
             except OperationalError as error:

@@ -44,11 +44,9 @@ def read_plain(intervals: etree._Element) -> PlainIntervals | None:
     if texts is None:
         return None
     starts, durations, uids, r_ids, values, confidences, accuracies, qualities = texts
-    bare = _all_bare(starts)
     try:
         return PlainIntervals(
-            starts=tuple(map(datetime.fromisoformat if bare else _instant, starts)),
-            written=tuple(starts) if bare else None,
+            starts=tuple(map(datetime.fromisoformat if _all_bare(starts) else _instant, starts)),
             durations=_each(Duration.parse, durations),
             uids=_each(int, uids),
             r_ids=tuple(r_ids),

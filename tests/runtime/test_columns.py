@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import Dialect
+from sqlalchemy.dialects import postgresql, sqlite
 
-from runtime.columns import Instant, sqlite_bare, sqlite_text, sqlite_texts
+from runtime.columns import Instant, Micros, sqlite_micros, sqlite_text
 
-DIALECT = sqlite.dialect()
+DIALECT: Dialect = sqlite.dialect()
+POSTGRESQL: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 FIRST, LAST = datetime(1, 1, 3), datetime(9999, 12, 29)  # noqa: DTZ001  hypothesis adds the zone
 zones = st.sampled_from((UTC, timezone(timedelta(hours=9)), timezone(-timedelta(hours=5, minutes=30))))
 
@@ -26,11 +28,25 @@ def test_a_naive_value_is_refused() -> None:
         sqlite_text(datetime(2026, 11, 21))  # noqa: DTZ001  that is the point
 
 
+@pytest.mark.parametrize("dialect", [DIALECT, POSTGRESQL])
+@given(value=st.datetimes(FIRST, LAST, timezones=zones))
+def test_an_instant_kept_as_microseconds_comes_back_as_it_was(dialect: Dialect, value: datetime) -> None:
+    kept = Micros().process_bind_param(value, dialect)
+    assert type(kept) is (int if dialect is DIALECT else datetime)
+    back = Micros().process_result_value(kept, dialect)
+    assert back == value
+    assert back is not None
+    assert back.tzinfo is UTC
+
+
 @given(st.lists(st.datetimes(FIRST, LAST, timezones=zones)))
-def test_many_texts_are_the_ones_of_each(values: list[datetime]) -> None:
-    assert sqlite_texts(values) == [sqlite_text(value) for value in values]
+def test_many_microseconds_are_the_ones_of_each_and_in_the_order_of_time(values: list[datetime]) -> None:
+    assert sqlite_micros(values) == [Micros().process_bind_param(value, DIALECT) for value in values]
+    assert sorted(sqlite_micros(values)) == sqlite_micros(sorted(values))
 
 
-def test_bare_texts_are_those_of_their_instants() -> None:
-    given_texts = ["2026-11-21T12:00:00Z", "0001-01-01T00:00:00Z"]
-    assert sqlite_bare(given_texts) == sqlite_texts(map(datetime.fromisoformat, given_texts))
+@pytest.mark.parametrize("dialect", [DIALECT, POSTGRESQL])
+def test_microseconds_of_a_naive_value_are_refused_and_of_none_there_are_none(dialect: Dialect) -> None:
+    with pytest.raises(TypeError, match="naive"):
+        Micros().process_bind_param(datetime(2026, 11, 21), dialect)  # noqa: DTZ001  that is the point
+    assert Micros().process_bind_param(None, dialect) is Micros().process_result_value(None, dialect) is None

@@ -66,6 +66,19 @@ def upgrade() -> None:
     raise RuntimeError("the revision failed")
 '''
 
+SLOW = '''"""Second, with much to do."""
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    numbers = "SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < 300000"
+    for _ in range(20):
+        op.execute(f"WITH RECURSIVE numbers(i) AS ({numbers}) SELECT count(*) FROM numbers")
+'''
+
 
 @pytest.fixture
 def migrations(tmp_path: Path) -> Path:
@@ -236,6 +249,15 @@ async def test_sqlite_migration_waits_for_another_process_beyond_the_busy_timeou
         assert await drift(engine, metadata) == []
     finally:
         await engine.dispose()
+
+
+async def test_a_migration_takes_as_long_as_it_takes(tables: AsyncEngine, migrations: Path) -> None:
+    (migrations / "versions" / "0002_slow.py").write_text(SLOW)
+    started = asyncio.get_running_loop().time()
+    await upgrade(tables, migrations, version_table="room_alembic", wait_s=0.2)
+    assert asyncio.get_running_loop().time() - started > 0.2
+    async with tables.begin() as connection:
+        assert await connection.scalar(text("SELECT version_num FROM room_alembic")) == "0002"
 
 
 async def test_sqlite_opening_waits_while_another_connection_holds_the_file(tmp_path: Path) -> None:

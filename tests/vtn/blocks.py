@@ -1,8 +1,8 @@
-"""Single values as the store takes them: blocks of one report each, in the order given."""
+"""Single values as the store takes them: blocks of one report each, rIDs of one meaning, in the order given."""
 
 from collections.abc import Iterable
 
-from vtn.store.rows import Telemetry
+from vtn.store.rows import Point, Telemetry
 from vtn.store.telemetry import COLUMNS, COMMON, Block
 
 
@@ -10,11 +10,13 @@ def blocks_of_rows(rows: Iterable[Telemetry]) -> list[Block]:
     """Return a block for all the rows of one report that come together."""
     found: dict[tuple[object, ...], list[Telemetry]] = {}
     for row in rows:
-        found.setdefault(tuple(getattr(row, name) for name in COMMON), []).append(row)
+        meaning = (row.resource_id, row.unit)
+        found.setdefault((*(getattr(row, name) for name in COMMON), meaning), []).append(row)
     return [
         Block(
             **dict(zip(COMMON, common, strict=True)),  # type: ignore[arg-type]
+            points={row.r_id: Point(resource_id=row.resource_id, unit=row.unit) for row in together},
             **{name: [getattr(row, name) for row in together] for name in COLUMNS},  # type: ignore[arg-type]
         )
-        for common, together in found.items()
+        for (*common, _), together in found.items()
     ]

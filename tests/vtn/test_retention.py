@@ -1,5 +1,6 @@
 """What is past is pruned, a batch at a time; what still has an effect never is."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from openadr.model import EventStatus
 from openadr.times import ZERO
 from runtime.clock import FakeClock
 from tests.vtn.blocks import blocks_of_rows
+from tests.vtn.store.test_contract import request
 from tests.vtn.world import START, World, simple_event
 from vtn.retention import EVERY_S, FIRST_S, Retention
 from vtn.settings import RetentionSection
@@ -17,7 +19,7 @@ from vtn.store.eventrows import Handout
 from vtn.store.retention import BATCH
 from vtn.store.rows import NEVER, Answered, Telemetry
 from vtn.store.store import Store
-from vtn.store.tables import event, event_ven, event_version, idempotency, opt, outbound, telemetry
+from vtn.store.tables import data_point, event, event_ven, event_version, idempotency, opt, outbound, telemetry
 
 DAYS = RetentionSection().days()
 
@@ -70,9 +72,32 @@ async def test_the_newest_value_of_a_data_point_that_is_used_no_more_goes_with_t
     old, new = (START - timedelta(days=days) for days in (401, 1))
     async with store.write() as tx:
         await tx.reports.store(blocks_of_rows([value(0, old), value(1, old), value(1, new)]))
-    assert await once(store, START) == {"telemetry": 2, "telemetry_latest": 1}
+    assert await once(store, START) == {"telemetry": 2, "telemetry_latest": 1, "data_point": 1}
     async with store.read() as tx:
         assert [each.r_id for each in await tx.reports.latest(("ven-a",))] == ["rid-1"]
+
+
+async def test_a_data_point_goes_when_neither_a_value_nor_its_request_is_left(store: Store) -> None:
+    await World(store).enrol("ven-a", 1)
+    old = START - timedelta(days=401)
+    async with store.write() as tx:
+        await tx.reports.store(blocks_of_rows([value(number, old) for number in range(3)]))
+        await tx.reports.store(blocks_of_rows([value(0, START)]))
+        await tx.reports.add_request(request("rpt-2"))
+        await tx.reports.store(blocks_of_rows([replace(value(5, old), report_request_id="rpt-2")]))
+    assert await count(store, data_point) == 4
+    removed = {"telemetry": 4, "telemetry_latest": 2}
+    assert await once(store, START) == {**removed, "data_point": 2}
+    async with store.write() as tx:
+        await tx.reports.set_request("rpt-2", ended_at=START)
+    assert await once(store, START + timedelta(days=399)) == {}
+    assert (await once(store, START + timedelta(days=402))) == {
+        "telemetry": 1,
+        "telemetry_latest": 1,
+        "report_request": 1,
+        "data_point": 2,
+    }
+    assert await count(store, data_point) == 0
 
 
 async def test_events_go_when_they_have_been_over_for_long_with_all_that_is_theirs(store: Store) -> None:

@@ -81,9 +81,9 @@ async def handle(
     """Answer ``request`` from the holder of the certificate, after the commit, which it may share with others.
 
     An application error is an answer like any other. A transaction that the database gave up for another one is tried
-    again. ``signed`` says that an XML signature was verified; ``nonce``, if it is still to be taken, is written in the
-    same transaction, and also when the request is refused. ``certificate`` is the one of ``fingerprint`` in DER form,
-    of which an operator is shown what it says. Raises ``SignatureMissing`` and ``Replayed`` (R514).
+    again. ``signed``: an XML signature was verified; ``nonce`` is still to be taken, in the same transaction and also
+    when the request is refused. ``certificate`` is the one of ``fingerprint`` in DER form, of which an operator is
+    shown what it says. Raises ``SignatureMissing`` and ``Replayed`` (R514).
     """
     ven: Ven | None = None
 

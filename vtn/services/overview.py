@@ -4,11 +4,12 @@ meter.
 Rule: read only; states are derived from rows, never stored twice.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from vtn.services.absence import absences_of
+from vtn.services.absence import Absences, absences_of
 from vtn.services.availability import Verdict
 from vtn.services.optstate import OptState, of_resource, of_ven
 from vtn.store.eventrows import EventCounts, EventResource, EventVen, EventVersion, Handed, StoredEvent
@@ -68,14 +69,37 @@ def delivery_state(state: EventVen, handed: Handed | None, modification_number: 
     return DeliveryState.QUEUED
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Facts:
+    """All that is read of an event's VENs and resources; mappings are by (venID, resourceID) or by venID."""
+
+    stored: StoredEvent
+    names: Mapping[str, Sequence[str]]
+    rows: Mapping[tuple[str, str], EventResource]
+    readings: Mapping[tuple[str, str], Sequence[Telemetry]]
+    absences: Absences
+    handed: Mapping[str, tuple[Handed, tuple[str, ...]]]
+
+
 async def event_view(tx: Tx, event_id: str, now: datetime) -> EventView | None:
     """Return an event with its states, ``None`` if unknown."""
     stored = await tx.events.get(event_id)
     if stored is None:
         return None
     states = await tx.events.states(event_id)
+    facts = await _facts(tx, stored, states, now)
+    counts = await tx.events.counts((event_id,))
+    return EventView(
+        stored=stored,
+        counts=counts[event_id],
+        versions=await tx.events.versions(event_id),
+        vens=tuple(_ven(state, facts) for state in states),
+    )
+
+
+async def _facts(tx: Tx, stored: StoredEvent, states: Sequence[EventVen], now: datetime) -> _Facts:
+    event_id, ven_ids = stored.event_id, [each.ven_id for each in states]
     rows = {(each.ven_id, each.resource_id): each for each in await tx.events.resource_states(event_id)}
-    ven_ids = [each.ven_id for each in states]
     owned = await tx.vens.resources(ven_ids=[each.ven_id for each in states if each.whole_ven])
     names: dict[str, list[str]] = {}
     for ven_id, resource_id in sorted({*rows, *((each.ven_id, each.resource_id) for each in owned)}):
@@ -84,52 +108,39 @@ async def event_view(tx: Tx, event_id: str, now: datetime) -> EventView | None:
     for reading in await tx.reports.latest(ven_ids):
         if reading.resource_id is not None:
             readings.setdefault((reading.ven_id, reading.resource_id), []).append(reading)
-    absences = await absences_of(tx, stored, ven_ids, now)
-    delivered = await tx.events.handed(event_id)
-    known = frozenset(each.signal_id for each in stored.event.signals)
-    views = []
-    for state in states:
-        resources = tuple(
-            _resource(
-                state,
-                rows.get((state.ven_id, name)),
-                name,
-                tuple(readings.get((state.ven_id, name), ())),
-                absences.of(state.ven_id, name),
-            )
-            for name in names.get(state.ven_id, ())
-        )
-        handed, request_ids = delivered.get(state.ven_id, (None, ()))
-        number = stored.modification_number if state.withdrawn is None else state.withdrawn
-        views.append(
-            VenView(
-                state=state,
-                handed=handed,
-                deliveries=handed.times if handed is not None and handed.modification_number == number else 0,
-                delivery=delivery_state(state, handed, number),
-                opt=of_ven(state),
-                request_ids=request_ids,
-                resources=resources,
-                unavailable=absences.of(state.ven_id, None),
-                signal_ids=None if state.parts is None else tuple(each for each in state.parts if each in known),
-            )
-        )
-    counts = await tx.events.counts((event_id,))
-    return EventView(
+    return _Facts(
         stored=stored,
-        counts=counts[event_id],
-        versions=await tx.events.versions(event_id),
-        vens=tuple(views),
+        names=names,
+        rows=rows,
+        readings=readings,
+        absences=await absences_of(tx, stored, ven_ids, now),
+        handed=await tx.events.handed(event_id),
     )
 
 
-def _resource(
-    state: EventVen,
-    row: EventResource | None,
-    resource_id: str,
-    telemetry: tuple[Telemetry, ...],
-    unavailable: Verdict | None,
-) -> ResourceView:
+def _ven(state: EventVen, facts: _Facts) -> VenView:
+    ven_id, event = state.ven_id, facts.stored.event
+    handed, request_ids = facts.handed.get(ven_id, (None, ()))
+    number = facts.stored.modification_number if state.withdrawn is None else state.withdrawn
+    known = frozenset(each.signal_id for each in event.signals)
+    return VenView(
+        state=state,
+        handed=handed,
+        deliveries=handed.times if handed is not None and handed.modification_number == number else 0,
+        delivery=delivery_state(state, handed, number),
+        opt=of_ven(state),
+        request_ids=request_ids,
+        resources=tuple(_resource(state, name, facts) for name in facts.names.get(ven_id, ())),
+        unavailable=facts.absences.of(ven_id, None),
+        signal_ids=None if state.parts is None else tuple(each for each in state.parts if each in known),
+    )
+
+
+def _resource(state: EventVen, resource_id: str, facts: _Facts) -> ResourceView:
+    key = state.ven_id, resource_id
     return ResourceView(
-        resource_id=resource_id, opt=of_resource(state, row), telemetry=telemetry, unavailable=unavailable
+        resource_id=resource_id,
+        opt=of_resource(state, facts.rows.get(key)),
+        telemetry=tuple(facts.readings.get(key, ())),
+        unavailable=facts.absences.of(*key),
     )

@@ -34,27 +34,24 @@ def blocks_of(report: Report, asked: StoredRequest, now: datetime) -> Iterator[B
     for r_id in _r_ids(report.intervals):
         if r_id not in asked.points:
             raise InvalidId(f"rID {r_id[:80]!r} was not asked for (R304)", field="rID")
-    plain = report.intervals if isinstance(report.intervals, PlainIntervals) else None
-    for columns in _gathered(report) if plain is None else (_plain(plain),):
-        written = None if plain is None or plain.written is None else _each_times(plain.width, plain.written)
-        points = [asked.points[r_id] for r_id in columns["r_id"]]
+    intervals = report.intervals
+    for columns in (_plain(intervals),) if isinstance(intervals, PlainIntervals) else _gathered(report):
         yield Block(
             ven_id=asked.ven_id,
             report_request_id=report.report_request_id,
             report_specifier_id=report.report_specifier_id,
             report_name=asked.report_name,
             received_at=now,
-            resource_id=[point.resource_id for point in points],
-            unit=[point.unit for point in points],
-            written=written,
+            points=asked.points,
             **columns,
         )
 
 
 def _r_ids(intervals: tuple[ReportInterval, ...] | PlainIntervals) -> Iterable[str]:
+    """Return the different rIDs in the order in which they come first."""
     if isinstance(intervals, PlainIntervals):
-        return intervals.r_ids
-    return (payload.r_id for interval in intervals for payload in interval.payloads)
+        return dict.fromkeys(intervals.r_ids)
+    return dict.fromkeys(payload.r_id for interval in intervals for payload in interval.payloads)
 
 
 def _plain(given: PlainIntervals) -> _Columns:

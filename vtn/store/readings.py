@@ -4,15 +4,16 @@ Rule: a value counts once although several requests brought it: of the same poin
 counts. Values of bad quality take no part in any figure (R318). Buckets are aligned to UTC.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Float,
-    Integer,
+    FromClause,
     Select,
     and_,
     case,
@@ -24,15 +25,23 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
     tuple_,
+    type_coerce,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vtn.store.codec import upsert
 from vtn.store.rows import Bucket, ReportDocument, Telemetry
-from vtn.store.tables import report_document, telemetry
+from vtn.store.tables import data_point, report_document, telemetry
 
+_POINT = ("ven_id", "report_request_id", "r_id", "report_specifier_id", "report_name")
+_OWN = tuple(column for column in telemetry.c if column.name != "point_id")
+_RESOURCE, _UNIT = (func.nullif(data_point.c[name], "").label(name) for name in ("resource_id", "unit"))
+_ROWS = select(*_OWN, *(data_point.c[name] for name in _POINT), _RESOURCE, _UNIT)
+_BOTH = telemetry.join(data_point)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = 1_000_000  # microseconds
 BAD = ("Quality Bad", "No Quality")  # how oadrDataQuality begins where there is no valid value (R318)
 _DOCUMENT = tuple(name for name in report_document.c.keys() if name not in {"id", "body"})  # noqa: SIM118  columns
 
@@ -51,16 +60,24 @@ class Selection:
     end: datetime | None = None
 
     def narrow(self, query: Select[Any]) -> Select[Any]:
-        """Return the query over ``telemetry`` narrowed to this."""
+        """Return the query over ``telemetry`` and ``data_point`` narrowed to this."""
+        return query.where(*self.of_points(), *self.in_time(telemetry))
+
+    def of_points(self) -> Iterator[ColumnElement[bool]]:
+        """Yield the conditions on data points."""
         for column in ("ven_id", "resource_id", "report_name", "report_specifier_id", "report_request_id"):
             value = getattr(self, column)
             if value is not None:
-                query = query.where(telemetry.c[column] == value)
+                yield data_point.c[column] == value
         if self.r_ids is not None:
-            query = query.where(telemetry.c.r_id.in_(tuple(self.r_ids)))
+            yield data_point.c.r_id.in_(tuple(self.r_ids))
+
+    def in_time(self, values: FromClause) -> Iterator[ColumnElement[bool]]:
+        """Yield the conditions on values."""
         if self.start is not None:
-            query = query.where(telemetry.c.dtstart >= self.start)
-        return query if self.end is None else query.where(telemetry.c.dtstart < self.end)
+            yield values.c.dtstart >= self.start
+        if self.end is not None:
+            yield values.c.dtstart < self.end
 
 
 class Readings:
@@ -78,11 +95,19 @@ class Readings:
         limit: int = 1000,
     ) -> tuple[Telemetry, ...]:
         """Return data by dtstart, those behind the (dtstart, row number) ``after``."""
-        key = (telemetry.c.dtstart, telemetry.c.id)
-        query = which.narrow(select(telemetry))
-        if after is not None:
-            query = query.where(_behind(after, newest_first))
-        query = query.order_by(*(each.desc() if newest_first else each for each in key)).limit(limit)
+        query = which.narrow(_ROWS)
+        if which.ven_id is None or which.resource_id is None:
+            query = _next(query.select_from(_BOTH), telemetry, after, newest_first, limit)
+        else:  # of a few data points: those that come next of each, which an index has in order
+            own = telemetry.alias()
+            each = select(own.c.id).where(own.c.point_id == data_point.c.id, *which.in_time(own))
+            each = _next(each, own, after, newest_first, limit).correlate(data_point)
+            if self._connection.dialect.name == "sqlite":
+                query = query.select_from(data_point.join(telemetry, telemetry.c.id.in_(each)))
+            else:
+                found = each.lateral()
+                query = query.select_from(data_point.join(found, true()).join(telemetry, telemetry.c.id == found.c.id))
+            query = _next(query, telemetry, None, newest_first, limit)
         return tuple(_telemetry(row) for row in await self._connection.execute(query))
 
     async def buckets(
@@ -96,15 +121,15 @@ class Readings:
         """Return figures of numbers by (start, venID, resourceID, reportName, rID, unit), those behind ``after``."""
         epoch = _epoch(self._connection.dialect.name)
         remainder = func.mod(func.mod(epoch, resolution_s) + resolution_s, resolution_s)
-        narrowed = which.narrow(select(telemetry)).where(telemetry.c.value.is_not(None))
+        narrowed = which.narrow(select(telemetry.c.id).select_from(_BOTH)).where(telemetry.c.value.is_not(None))
         if after is not None:
             narrowed = narrowed.where(telemetry.c.dtstart >= after[0])
         columns = (
-            telemetry.c.ven_id,
-            func.coalesce(telemetry.c.resource_id, "").label("resource_key"),
-            telemetry.c.report_name,
-            telemetry.c.r_id,
-            func.coalesce(telemetry.c.unit, "").label("unit_key"),
+            data_point.c.ven_id,
+            data_point.c.resource_id,
+            data_point.c.report_name,
+            data_point.c.r_id,
+            data_point.c.unit,
             (epoch - remainder).label("bucket"),
             telemetry.c.value,
             func.coalesce(telemetry.c.duration_s, 0).label("span"),
@@ -112,7 +137,7 @@ class Readings:
             telemetry.c.dtstart,
             telemetry.c.id,
         )
-        same_value = (telemetry.c.ven_id, telemetry.c.report_specifier_id, telemetry.c.r_id, telemetry.c.dtstart)
+        same_value = (data_point.c.ven_id, data_point.c.report_specifier_id, data_point.c.r_id, telemetry.c.dtstart)
         order = (telemetry.c.received_at.desc(), telemetry.c.id.desc())
         place = func.row_number().over(partition_by=same_value, order_by=order).label("place")
         every = narrowed.with_only_columns(*columns, place).subquery()
@@ -157,19 +182,28 @@ def _document(values: dict[str, Any]) -> ReportDocument:
     return ReportDocument(row_id=values.pop("id"), **values)
 
 
-def _behind(after: tuple[datetime, int], newest_first: bool) -> ColumnElement[bool]:
-    at, row_id = after
-    at_column, id_column = telemetry.c.dtstart, telemetry.c.id
+def _next(
+    query: Select[Any], values: FromClause, after: tuple[datetime, int] | None, newest_first: bool, limit: int
+) -> Select[Any]:
+    """Return the query for those that come next, in an order and with conditions that an index on dtstart serves."""
+    at_column, id_column = values.c.dtstart, values.c.id
     if newest_first:
-        return or_(at_column < at, and_(at_column == at, id_column < row_id))
-    return or_(at_column > at, and_(at_column == at, id_column > row_id))
+        if after is not None:
+            at, row_id = after
+            query = query.where(at_column <= at, or_(at_column < at, id_column < row_id))
+        return query.order_by(at_column.desc(), id_column.desc()).limit(limit)
+    if after is not None:
+        at, row_id = after
+        query = query.where(at_column >= at, or_(at_column > at, id_column > row_id))
+    return query.order_by(at_column, id_column).limit(limit)
 
 
 def _epoch(dialect: str) -> ColumnElement[int]:
     """Return dtstart as whole seconds since 1970."""
     if dialect == "sqlite":
-        return cast(func.strftime("%s", telemetry.c.dtstart), Integer)
-    return cast(func.floor(extract("epoch", telemetry.c.dtstart)), telemetry.c.id.type)
+        micros = type_coerce(telemetry.c.dtstart, BigInteger)
+        return (micros - (micros % _SECOND + _SECOND) % _SECOND) // _SECOND
+    return cast(func.floor(extract("epoch", telemetry.c.dtstart)), BigInteger)
 
 
 def _is_bad() -> ColumnElement[bool]:
@@ -178,7 +212,7 @@ def _is_bad() -> ColumnElement[bool]:
 
 
 def _last_in(every: Any) -> ColumnElement[int]:
-    group = (every.c.ven_id, every.c.resource_key, every.c.report_name, every.c.r_id, every.c.unit_key, every.c.bucket)
+    group = (every.c.ven_id, every.c.resource_id, every.c.report_name, every.c.r_id, every.c.unit, every.c.bucket)
     order = (case((every.c.bad, 1), else_=0), every.c.dtstart.desc(), every.c.id.desc())
     return func.row_number().over(partition_by=group, order_by=order)
 
@@ -188,10 +222,10 @@ def _figures(once: Any, after: tuple[datetime, str, str, str, str, str] | None) 
     key = (
         once.c.bucket,
         once.c.ven_id,
-        once.c.resource_key,
+        once.c.resource_id,
         once.c.report_name,
         once.c.r_id,
-        once.c.unit_key,
+        once.c.unit,
     )
     good = case((once.c.bad, None), else_=once.c.value)
     span = case((once.c.bad, None), else_=once.c.span)
@@ -219,10 +253,10 @@ def _figures(once: Any, after: tuple[datetime, str, str, str, str, str] | None) 
 def _bucket(row: Any) -> Bucket:
     return Bucket(
         ven_id=row.ven_id,
-        resource_id=row.resource_key or None,
+        resource_id=row.resource_id or None,
         report_name=row.report_name,
         r_id=row.r_id,
-        unit=row.unit_key or None,
+        unit=row.unit or None,
         start=EPOCH + timedelta(seconds=int(row.bucket)),
         count=int(row.good),
         bad=int(row.bad),

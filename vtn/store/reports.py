@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Executable, Row, Select, and_, bindparam, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import Executable, Row, and_, bindparam, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,7 +22,6 @@ from vtn.store.tables import (
     report_description,
     report_request,
     report_specifier,
-    telemetry,
     telemetry_latest,
     ven_report,
 )
@@ -74,11 +73,6 @@ def _specifier(row: Row[Any], points: Mapping[str, Sequence[ReportDescription]])
     values = dict(row._mapping)
     remarks = load(values.pop("remarks"), tuple[str, ...])
     return Specifier(**values, descriptions=tuple(points.get(row.report_specifier_id, ())), remarks=remarks)
-
-
-def _telemetry(row: Row[Any]) -> Telemetry:
-    values = dict(row._mapping)
-    return Telemetry(row_id=values.pop("id"), **values)
 
 
 class Reports:
@@ -276,29 +270,6 @@ class Reports:
             await write(self._connection, block)
             await keep_newest(self._connection, block)
 
-    async def page(
-        self,
-        *,
-        ven_id: str | None = None,
-        resource_id: str | None = None,
-        r_id: str | None = None,
-        start: datetime | None = None,
-        end: datetime | None = None,
-        after: tuple[datetime, int] | None = None,
-        limit: int = 1000,
-    ) -> tuple[Telemetry, ...]:
-        """Return data by dtstart, those after the (dtstart, row number) ``after``; ``end`` is exclusive."""
-        query = select(telemetry)
-        for column, value in (("ven_id", ven_id), ("resource_id", resource_id), ("r_id", r_id)):
-            if value is not None:
-                query = query.where(telemetry.c[column] == value)
-        query = _between(query, start, end)
-        if after is not None:
-            at, row_id = after
-            query = query.where(or_(telemetry.c.dtstart > at, and_(telemetry.c.dtstart == at, telemetry.c.id > row_id)))
-        rows = await self._connection.execute(query.order_by(telemetry.c.dtstart, telemetry.c.id).limit(limit))
-        return tuple(_telemetry(row) for row in rows)
-
     async def latest(
         self, ven_ids: Iterable[str], resource_id: str | None = None, report_name: str | None = None
     ) -> tuple[Telemetry, ...]:
@@ -341,12 +312,6 @@ async def keep_newest(connection: AsyncConnection, block: Block) -> None:
         for key, row in sorted(newest.items())  # in one order, so that two writers do not wait for each other
     ]
     await connection.execute(_PUT_NEWEST[connection.dialect.name], values)
-
-
-def _between(query: Select[Any], start: datetime | None, end: datetime | None) -> Select[Any]:
-    if start is not None:
-        query = query.where(telemetry.c.dtstart >= start)
-    return query if end is None else query.where(telemetry.c.dtstart < end)
 
 
 def resource_of(item: ReportDescription) -> str | None:

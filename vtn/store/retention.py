@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Table, and_, delete, exists, or_, select, 
 
 from vtn.store.store import Store
 from vtn.store.tables import (
+    data_point,
     event,
     handout,
     idempotency,
@@ -53,6 +54,10 @@ class _Past:
         match self.table.name:
             case "telemetry" | "telemetry_latest":  # rIDs that a VEN no longer uses go, too
                 return columns.dtstart < before
+            case "data_point":  # no value of it is left, and none is taken without the request
+                return ~exists().where(telemetry.c.point_id == columns.id) & ~exists().where(
+                    report_request.c.report_request_id == columns.report_request_id
+                )
             case "report_document":
                 return columns.received_at < before
             case "event":  # an open-ended one stays until it is cancelled
@@ -94,6 +99,7 @@ PAST = (
     _Past(event, Age.EVENTS, batch=5),  # with it go its versions and its state at up to thousands of VENs
     _Past(opt, Age.EVENTS),  # after the events: those of an event go when it is gone
     _Past(report_request, Age.EVENTS),
+    _Past(data_point, Age.TELEMETRY),  # after the requests and the values
     _Past(own_report, Age.EVENTS),
     _Past(handout, Age.DELIVERIES),
     _Past(outbound, Age.QUEUE),
@@ -105,7 +111,7 @@ async def prune(store: Store, past: _Past, before: datetime) -> int:
     """Remove one batch; return how many rows went, less than the batch at the end."""
     key = tuple(past.table.primary_key)
     async with store.read() as tx:
-        query = select(*key).where(past.rows(before)).order_by(*key).limit(past.batch)
+        query = select(*key).where(past.rows(before)).limit(past.batch)  # in no order: an index finds them
         keys = [tuple(row) for row in await tx.connection.execute(query)]
     if keys:
         async with store.write() as tx:

@@ -23,7 +23,7 @@ from sqlalchemy import (
     false,
 )
 
-from runtime.columns import Instant
+from runtime.columns import Instant, Micros
 
 ID_LENGTH = 255  # identifiers are opaque strings without a limit in the XSD; longer ones are refused by the services
 _SERIAL = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only in an INTEGER key
@@ -317,29 +317,40 @@ report_request = Table(
     Index(None, "created_at"),
 )
 
-telemetry = Table(
-    "telemetry",
+data_point = Table(
+    "data_point",
     metadata,
     Column("id", _SERIAL, primary_key=True, autoincrement=True),
     _ven_key(),
     _id("report_request_id"),
     _id("r_id"),
-    Column("dtstart", Instant, nullable=False),
-    Column("duration_s", BigInteger),  # null: point data (R315)
-    Column("report_specifier_id", String(ID_LENGTH), nullable=False),
+    _id("report_specifier_id"),
     Column("report_name", Text, nullable=False),
-    Column("resource_id", String(ID_LENGTH)),
+    _id("resource_id"),  # '' where there is none
+    Column("unit", Text, nullable=False),  # with its SI prefix, for example kW; '' where there is none
+    Index(
+        "uq_data_point",
+        *("ven_id", "report_request_id", "r_id", "report_specifier_id", "report_name", "resource_id", "unit"),
+        unique=True,
+    ),
+)
+
+telemetry = Table(
+    "telemetry",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("point_id", ForeignKey("data_point.id", ondelete="CASCADE"), nullable=False),
+    Column("dtstart", Micros, nullable=False),
+    Column("duration_s", BigInteger),  # null: point data (R315)
     Column("value", Float),
-    Column("unit", Text),  # with its SI prefix, for example kW
     Column("online", Boolean),
     Column("manual_override", Boolean),
     Column("load_control_state", Text),
     Column("data_quality", Text),
     Column("confidence", Integer),
     Column("accuracy", Float),
-    Column("received_at", Instant, nullable=False),
-    Index("uq_telemetry_point", "ven_id", "report_request_id", "r_id", "dtstart", unique=True),
-    Index(None, "ven_id", "resource_id", "dtstart"),
+    Column("received_at", Micros, nullable=False),
+    Index("uq_telemetry_point", "point_id", "dtstart", unique=True),
     Index(None, "dtstart"),
 )
 

@@ -1,12 +1,12 @@
 """Writing telemetry: thousands of typed values a report, column by column, straight to the driver.
 
 Rule: what is written is what the columns of ``telemetry`` say, converted here once a value instead of in a chain of
-processors; a value for the same point and time replaces the earlier one (R346). Many rows go in one statement, in which
-what they have in common stands once: the database does the work of all of them without the GIL, and others get their
-turn between statements.
+processors; a value for the same point and time replaces the earlier one (R346). What all values of a point share is in
+``data_point``. Many rows go in one statement, in which what they have in common stands once: the database does the work
+of all of them without the GIL, and others get their turn between statements.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import lru_cache
@@ -18,18 +18,19 @@ from typing import Any
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from runtime.columns import sqlite_bare, sqlite_text, sqlite_texts
-from vtn.store.rows import Telemetry
+from runtime.columns import sqlite_micros
+from vtn.store.points import ids_of
+from vtn.store.rows import Point, Telemetry
 from vtn.store.tables import telemetry
 
-POINT = ("ven_id", "report_request_id", "r_id", "dtstart")
+KEY = ("point_id", "dtstart")
 SLICE = 500  # rows in a statement: SQLite takes them in a millisecond or two, with a fifth of the parameters it allows
 _SIZES = (SLICE, 100, 10, 1)  # rows of the statements for SQLite, which are compiled once
 _STATEMENTS = 256  # kept: four sizes for each set of columns whose values differ, up to 35 kB of text each
 _NAMES = tuple(column.name for column in telemetry.c if column.name != "id")
-_REPLACED = ", ".join(f"{name} = excluded.{name}" for name in _NAMES if name not in POINT)
+_REPLACED = ", ".join(f"{name} = excluded.{name}" for name in _NAMES if name not in KEY)
 _INTO = f"INSERT INTO {telemetry.name} ({', '.join(_NAMES)})"
-_CONFLICT = f"ON CONFLICT ({', '.join(POINT)}) DO UPDATE SET {_REPLACED}"
+_CONFLICT = f"ON CONFLICT ({', '.join(KEY)}) DO UPDATE SET {_REPLACED}"
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 _TYPES = {name: telemetry.c[name].type.compile(_DIALECT) for name in _NAMES}
 
@@ -43,66 +44,73 @@ class Block:
     report_specifier_id: str
     report_name: str
     received_at: datetime
+    points: Mapping[str, Point]  # what the rIDs mean, and maybe others
     r_id: Sequence[str]
     dtstart: Sequence[datetime]
     duration_s: Sequence[int | None]
-    resource_id: Sequence[str | None]
     value: Sequence[float | None]
-    unit: Sequence[str | None]
     online: Sequence[bool | None]
     manual_override: Sequence[bool | None]
     load_control_state: Sequence[str | None]
     data_quality: Sequence[str | None]
     confidence: Sequence[int | None]
     accuracy: Sequence[float | None]
-    written: Sequence[str] | None = None  # dtstart as text, if all are bare: 2026-01-01T00:00:00Z
 
     def __len__(self) -> int:
         return len(self.r_id)
 
     def row(self, index: int) -> Telemetry:
         """Return one value with all that is said of it."""
+        point = self.points[self.r_id[index]]
         common = {name: getattr(self, name) for name in COMMON}
-        return Telemetry(**common, **{name: getattr(self, name)[index] for name in COLUMNS})
+        own = {name: getattr(self, name)[index] for name in COLUMNS}
+        return Telemetry(**common, **own, resource_id=point.resource_id, unit=point.unit)
 
 
 COMMON = ("ven_id", "report_request_id", "report_specifier_id", "report_name", "received_at")
-COLUMNS = tuple(field.name for field in fields(Block) if field.name not in {*COMMON, "written"})
+COLUMNS = tuple(field.name for field in fields(Block) if field.name not in {*COMMON, "points"})
 
 
 async def write(connection: AsyncConnection, block: Block) -> None:
     """Write the values of a block; of those for the same point and time the last one counts."""
     if not len(block):
         return
-    values = {name: getattr(block, name) for name in _NAMES}
-    written = block.written
-    starts = written or block.dtstart
-    if not _ascending(starts) and len(set(zip(block.r_id, starts, strict=True))) < len(block):
-        values, written = _last_of_each(values), None
+    columns = {name: getattr(block, name) for name in COLUMNS}
+    if not _ascending(block.dtstart) and len(set(zip(block.r_id, block.dtstart, strict=True))) < len(block):
+        columns = _last_of_each(columns)
+    columns["point_id"] = await _point_ids(connection, block, columns.pop("r_id"))
+    alike: dict[str, Any] = {"received_at": block.received_at}
     to_sqlite = connection.dialect.name == "sqlite"
     if to_sqlite:
-        values["received_at"] = sqlite_text(block.received_at)
-        values["dtstart"] = sqlite_bare(written) if written else sqlite_texts(values["dtstart"])
-    differing = tuple(name for name in COLUMNS if not _is_same(values[name]))
-    alike = tuple(values[name][0] if name in COLUMNS else values[name] for name in _NAMES if name not in differing)
-    columns = [values[name] for name in differing]
-    for statement, rows in (_for_sqlite if to_sqlite else _for_postgresql)(differing, alike, columns):
+        columns["dtstart"] = sqlite_micros(columns["dtstart"])
+        alike["received_at"] = sqlite_micros((block.received_at,))[0]
+    alike |= {name: column[0] for name, column in columns.items() if _is_same(column)}
+    differing = tuple(name for name in _NAMES if name not in alike)
+    common = tuple(alike[name] for name in _NAMES if name in alike)
+    values = [columns[name] for name in differing]
+    for statement, rows in (_for_sqlite if to_sqlite else _for_postgresql)(differing, common, values):
         await connection.exec_driver_sql(statement, rows)
+
+
+async def _point_ids(connection: AsyncConnection, block: Block, r_ids: Sequence[str]) -> Sequence[int]:
+    report = (block.ven_id, block.report_request_id, block.report_specifier_id, block.report_name)
+    found = await ids_of(connection, report, {r_id: block.points[r_id] for r_id in set(r_ids)})
+    return tuple(found.values()) * len(r_ids) if len(found) == 1 else [found[r_id] for r_id in r_ids]
 
 
 def _ascending(starts: Sequence[Any]) -> bool:
     return all(map(lt, starts, islice(starts, 1, None)))
 
 
-def _last_of_each(values: dict[str, Any]) -> dict[str, Any]:
+def _last_of_each(columns: dict[str, Any]) -> dict[str, Any]:
     """Leave out what a later value of the same point and time replaces."""
-    places = {point: place for place, point in enumerate(zip(values["r_id"], values["dtstart"], strict=True))}
+    places = {point: place for place, point in enumerate(zip(columns["r_id"], columns["dtstart"], strict=True))}
     kept = sorted(places.values())
-    return values | {name: [values[name][place] for place in kept] for name in COLUMNS}
+    return {name: [column[place] for place in kept] for name, column in columns.items()}
 
 
 def _is_same(column: Sequence[object]) -> bool:
-    return column.count(column[0]) == len(column)
+    return column[0] == column[-1] and column.count(column[0]) == len(column)
 
 
 def _for_sqlite(

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from runtime.columns import Instant
 from vtn.store.codec import Touched, upsert
 from vtn.store.rows import EndedBy, Resource, Ven
-from vtn.store.tables import telemetry, ven, ven_group, ven_resource
+from vtn.store.tables import data_point, telemetry, ven, ven_group, ven_resource
 
 _TOGETHER = 500  # VENs in one statement
 _COLUMNS = tuple(ven.c)
@@ -142,7 +142,8 @@ class Vens:
 
     async def drop_telemetry(self, ven_id: str, most: int) -> int:
         """Delete up to ``most`` values of a VEN; return how many."""
-        some = select(telemetry.c.id).where(telemetry.c.ven_id == ven_id).limit(most)
+        points = select(data_point.c.id).where(data_point.c.ven_id == ven_id).scalar_subquery()
+        some = select(telemetry.c.id).where(telemetry.c.point_id.in_(points)).limit(most)
         done = await self._connection.execute(delete(telemetry).where(telemetry.c.id.in_(some.scalar_subquery())))
         return done.rowcount
 

@@ -42,7 +42,6 @@ def columns(intervals: tuple[ReportInterval, ...]) -> PlainIntervals:
     starts = tuple(each.dtstart for each in intervals if each.dtstart is not None)
     return PlainIntervals(
         starts=starts,
-        written=tuple(f"{each:%Y-%m-%dT%H:%M:%S}Z" for each in starts),
         durations=optional([each.duration for each in intervals]),
         r_ids=tuple(each.r_id for each in payloads),
         values=tuple(each.value for each in payloads if isinstance(each.value, float)),

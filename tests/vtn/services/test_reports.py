@@ -38,6 +38,7 @@ from openadr.model import (
 from openadr.times import ZERO, Duration
 from tests.vtn.world import START, Party, World
 from vtn.services.reportpolicy import granularity_s
+from vtn.store.readings import Selection
 from vtn.store.rows import RequestState, Telemetry
 
 RATE = SamplingRate(min_period=Duration(seconds=10), max_period=Duration(seconds=900))
@@ -96,7 +97,7 @@ async def asked(party: Party, *reports: Report) -> tuple[ReportRequest, ...]:
 
 async def rows(world: World) -> tuple[Telemetry, ...]:
     async with world.store.read() as tx:
-        return await tx.reports.page()
+        return await tx.readings.page(Selection())
 
 
 def code(reply: Message) -> int:

@@ -26,6 +26,7 @@ from tests.vtn.world import START, World, fingerprint, simple_event, stored
 from vtn.store import MIGRATIONS
 from vtn.store.assignments import _OF_VENS
 from vtn.store.eventrows import EventResource, EventVen, Handout, OptKind, OptSource
+from vtn.store.readings import Selection
 from vtn.store.rows import (
     AT_ONCE,
     NEVER,
@@ -402,7 +403,7 @@ async def test_any_number_of_values_is_kept_with_what_they_have_in_common_and_wh
         await tx.reports.store(blocks_of_rows(alike))
         await tx.reports.store(blocks_of_rows(reversed(different)))
     async with store.read() as tx:
-        rows = await tx.reports.page(limit=10_000)
+        rows = await tx.readings.page(Selection(), limit=10_000)
     kept = [replace(row, row_id=None) for row in rows]
     assert sorted(kept, key=lambda row: (row.report_request_id, row.dtstart)) == [*alike, *different]
 
@@ -414,14 +415,15 @@ async def test_rule_346_of_the_same_value_twice_in_one_report_the_later_counts(s
     async with store.write() as tx:
         await tx.reports.store([block])
     async with store.read() as tx:
-        assert [row.value for row in await tx.reports.page()] == [3.0, 2.0]
+        assert [row.value for row in await tx.readings.page(Selection())] == [3.0, 2.0]
     starts = tuple(map(datetime.fromisoformat, texts))
     async with store.write() as tx:
-        await tx.reports.store([replace(block, report_request_id="rpt-2", dtstart=starts, written=texts)])
-        in_order = replace(block, report_request_id="rpt-3", r_id=("a", "a", "b"), dtstart=starts, written=texts)
+        await tx.reports.store([replace(block, report_request_id="rpt-2", dtstart=starts)])
+        points = dict.fromkeys("ab", block.points["rid-1"])
+        in_order = replace(block, report_request_id="rpt-3", r_id=("a", "a", "b"), points=points, dtstart=starts)
         await tx.reports.store([in_order])
     async with store.read() as tx:
-        rows = [row for row in await tx.reports.page() if row.report_request_id != "rpt-1"]
+        rows = [row for row in await tx.readings.page(Selection()) if row.report_request_id != "rpt-1"]
     assert [(row.report_request_id, row.dtstart, row.value) for row in rows] == [
         ("rpt-2", starts[0], 3.0),
         ("rpt-3", starts[0], 1.0),
@@ -438,20 +440,15 @@ async def test_rule_346_data_sent_again_replaces_earlier_values(store: Store) ->
         await tx.reports.store(blocks_of_rows([reading(0, 5.0), reading(2, 3.0), reading(9, 7.0, ven_id="ven-b")]))
         await tx.reports.store(blocks_of_rows([]))
     async with store.read() as tx:
-        rows = await tx.reports.page(ven_id="ven-a")
+        rows = await tx.readings.page(Selection(ven_id="ven-a"))
         assert [row.value for row in rows] == [5.0, 2.0, 3.0]
         assert replace(rows[0], row_id=None) == reading(0, 5.0)
-        part = await tx.reports.page(
-            resource_id="r1",
-            r_id="rid-1",
-            start=START + timedelta(minutes=1),
-            end=START + timedelta(minutes=9),
-            limit=1,
-        )
+        start, end = START + timedelta(minutes=1), START + timedelta(minutes=9)
+        part = await tx.readings.page(Selection(resource_id="r1", r_ids=("rid-1",), start=start, end=end), limit=1)
         assert [row.value for row in part] == [2.0]
         row_id = part[0].row_id
         assert row_id is not None
-        rest = await tx.reports.page(after=(part[0].dtstart, row_id))
+        rest = await tx.readings.page(Selection(), after=(part[0].dtstart, row_id))
         assert [row.value for row in rest] == [3.0, 7.0]
         assert [row.value for row in await tx.reports.latest(["ven-a", "ven-b"])] == [3.0, 7.0]
 

@@ -4,13 +4,10 @@ from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from statistics import fmean
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from runtime.database import create_engine, upgrade
 from tests.vtn.blocks import blocks_of_rows
@@ -40,17 +37,30 @@ async def buckets(store: Store, seconds: int, which: Selection = ALL, size: int 
     return found
 
 
-async def test_pages_come_in_either_order_and_meet(store: Store) -> None:
+@pytest.mark.parametrize("which", [ALL, Selection(ven_id="ven-a"), Selection(ven_id="ven-a", resource_id="r1")])
+async def test_pages_come_in_either_order_and_meet(store: Store, which: Selection) -> None:
     await add_vens(store, "ven-a")
-    await keep(store, *(reading(minute, float(minute), r_id=f"rid-{minute % 2}") for minute in range(7)))
+    await keep(store, *(reading(minute // 2, float(minute), r_id=f"rid-{minute % 3}") for minute in range(14)))
+    between = replace(which, start=START + timedelta(minutes=1), end=START + timedelta(minutes=6))
     for newest in (False, True):
-        seen: list[float | None] = []
-        after = None
-        async with store.read() as tx:
-            while page := await tx.readings.page(ALL, after=after, newest_first=newest, limit=3):
-                seen += [row.value for row in page]
-                after = (page[-1].dtstart, page[-1].row_id or 0)
-        assert seen == sorted(range(7), reverse=newest)
+        for selected, values in ((which, range(14)), (between, range(2, 12))):
+            seen: list[float | None] = []
+            after = None
+            async with store.read() as tx:
+                while page := await tx.readings.page(selected, after=after, newest_first=newest, limit=3):
+                    seen += [row.value for row in page]
+                    after = (page[-1].dtstart, page[-1].row_id or 0)
+            assert seen == sorted(values, reverse=newest)
+
+
+async def test_a_page_of_a_resource_has_nothing_of_another(store: Store) -> None:
+    await add_vens(store, "ven-a", "ven-b")
+    other = replace(reading(0, 9.0, r_id="rid-9"), resource_id="r9")
+    await keep(store, reading(0, 1.0), reading(1, 2.0), other, reading(0, 8.0, ven_id="ven-b"))
+    async with store.read() as tx:
+        found = await tx.readings.page(Selection(ven_id="ven-a", resource_id="r1", r_ids=("rid-1",)), limit=10)
+        assert [row.value for row in found] == [1.0, 2.0]
+        assert await tx.readings.page(Selection(ven_id="ven-a", resource_id="r1", r_ids=("rid-9",))) == ()
 
 
 async def test_a_selection_narrows_by_everything(store: Store) -> None:
@@ -161,29 +171,6 @@ async def test_a_value_of_a_clock_that_was_years_ahead_gives_way_to_any_other(st
         async with store.read() as tx:
             (newest,) = await tx.reports.latest(("ven-a",))
         assert newest.value == expected
-
-
-async def test_the_newest_values_of_old_data_are_found_by_the_migration(engine: AsyncEngine) -> None:
-    await upgrade(engine, MIGRATIONS, version_table=VERSION_TABLE)
-    store = Store(engine)
-    await add_vens(store, "ven-a")
-    online = replace(reading(7, 0.0, r_id="rid-s"), value=None, online=True, manual_override=False)
-    await keep(store, reading(0, 1.0), reading(1, 2.0), online)
-    async with engine.begin() as connection:
-        await connection.execute(text("DELETE FROM telemetry_latest"))
-        module = MIGRATIONS / "versions" / "0004_reports.py"
-        fill: dict[str, Any] = {}
-        exec(compile(module.read_text(), str(module), "exec"), fill)
-
-        def run(sync: object) -> None:
-            fill["op"] = type("Op", (), {"get_bind": staticmethod(lambda: sync)})
-            fill["_fill"]()
-
-        await connection.run_sync(run)
-    async with store.read() as tx:
-        found = {row.r_id: row for row in await tx.reports.latest(["ven-a"])}
-        stored = {row.r_id: row for row in await tx.readings.page(Selection(start=START + timedelta(minutes=1)))}
-        assert found == stored
 
 
 # --- against plain arithmetic -----------------------------------------------------------------------------------------
