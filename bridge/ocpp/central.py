@@ -17,7 +17,7 @@ from bridge.ocpp.deadline import Deadline
 from bridge.ocpp.frames import Version
 from bridge.ocpp.knowledge import Knowledge
 from bridge.ocpp.link import Link
-from bridge.ocpp.listener import Listener, Send, listener_context
+from bridge.ocpp.listener import Listener, listener_context
 from bridge.ocpp.metrics import OcppMetrics
 from bridge.ocpp.passing import NotPassed, Passed
 from bridge.ocpp.proxy import ListeningRpc, Proxy
@@ -25,6 +25,7 @@ from bridge.ocpp.proxy_session import ProxySession
 from bridge.ocpp.quirks import Knobs
 from bridge.ocpp.readback import ReadBack
 from bridge.ocpp.rpc import RpcConnection
+from bridge.ocpp.sending import Send
 from bridge.ocpp.settings import ChargerConfig, OcppSettings
 from bridge.ocpp.station import Station
 from bridge.ocpp.upkeep import Upkeep

@@ -6,7 +6,7 @@ shell owns sockets; what is said over them is the link's.
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -16,6 +16,7 @@ from bridge.ocpp.frames import Version
 from bridge.ocpp.link import Link
 from bridge.ocpp.metrics import OcppMetrics
 from bridge.ocpp.proxy_session import ProxySession
+from bridge.ocpp.sending import Send
 from bridge.ocpp.settings import ChargerConfig, OcppSettings
 from bridge.ocpp.station import Station
 from openadr import tls
@@ -23,9 +24,6 @@ from runtime.logs import get_logger
 
 _log = get_logger(__name__)
 _CLOSE_S = 2.0  # how long the other side may take to answer a close
-
-Send = Callable[[str], Awaitable[None]]
-"""Sends one text message to the charger."""
 
 
 class Listener:

@@ -29,10 +29,30 @@ from runtime.logs import get_logger
 _log = get_logger(__name__)
 _CLOSE_S = 2.0  # how long the CSMS may take to answer a close
 _STEADY_S = 30.0  # a connection that lasted so long was well: the next pause is short again
+_MISSES = 3  # calls in a row without an answer, not even a late one: the line is dead, whatever still comes by it
 
 
 class NotDialled(OSError):
     """The CSMS could not be dialled; the text says why, for the log."""
+
+
+class _Patience(Deadline):
+    """The deadline of calls to a CSMS; ``lost`` is called when it seems to hear nothing.
+
+    A line that is dead one way only is not found out by pings as long as something comes by it the other way.
+    """
+
+    __slots__ = ("_lost",)
+
+    def __init__(self, start_s: float, lost: Callable[[], None]) -> None:
+        super().__init__(start_s)
+        self._lost = lost
+
+    def missed(self) -> None:
+        """Learn that no answer came."""
+        super().missed()
+        if self.misses % _MISSES == 0:
+            self._lost()
 
 
 def credentials(settings: ProxySection, identity: str, given: str | None) -> dict[str, str]:
@@ -77,7 +97,8 @@ class Upstream:
         self._identity, self._settings, self._http, self._clock, self._draw = identity, settings, http, clock, draw
         self._max_frame_bytes = max_frame_bytes
         self._relay, self._changed, self._metrics = relay, changed, metrics
-        self._deadline = Deadline(settings.answer_timeout_s)
+        self._deadline = _Patience(settings.answer_timeout_s, self._give_up)
+        self._living: asyncio.Timeout | None = None  # of the present connection: it ends when we give it up
         self._log = _log.bind(charger=identity)
         self.version = Version.V16
         self.rpc: RpcConnection | None = None
@@ -139,8 +160,18 @@ class Upstream:
         async with socket:
             if socket.protocol != self.version.value:
                 raise NotDialled(f"the CSMS does not speak {self.version.value}")
-            await self._talk(socket, tried)
+            try:
+                async with asyncio.timeout(None) as self._living:
+                    await self._talk(socket, tried)
+            except TimeoutError:
+                return f"{_MISSES} calls in a row were not answered"
+            finally:
+                self._living = None
             return f"closed with {socket.close_code}"
+
+    def _give_up(self) -> None:
+        if self._living is not None and not self._living.expired():
+            self._living.reschedule(asyncio.get_running_loop().time())
 
     async def _talk(self, socket: aiohttp.ClientWebSocketResponse, tried: asyncio.Event) -> None:
         rpc = RpcConnection(

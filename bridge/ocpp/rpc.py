@@ -19,6 +19,7 @@ from bridge.ocpp.frames import BadFrame, Call, CallError, CallResult, ErrorCode,
 from bridge.ocpp.masking import masked
 from bridge.ocpp.metrics import OcppMetrics
 from bridge.ocpp.repeats import Repeats, State
+from bridge.ocpp.sending import Send, hand_over
 from bridge.ocpp.turns import NORMAL, URGENT, Turns
 from runtime.clock import Clock
 from runtime.logs import get_logger
@@ -69,7 +70,6 @@ class ConnectionGone(Exception):
 Handler = Callable[[str, Mapping[str, Any], datetime], Awaitable[Answer]]
 Relay = Callable[[Call], Awaitable[tuple[CallResult | CallError, Callable[[], None] | None]]]
 """Answers a call in another system's words, unread and unchecked, and says what to do once that is sent."""
-Send = Callable[[str], Awaitable[None]]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -319,7 +319,7 @@ class RpcConnection:
         self._metrics.frames_out.inc()
         self._log_frame("frame out", frame)
         try:
-            await self._send(frames.serialise(frame))
+            await hand_over(self._send, frames.serialise(frame))
         except OSError as error:  # aiohttp reports a closed transport as a ConnectionResetError
             raise ConnectionGone("the connection closed while sending", sent=True) from error  # perhaps a part
 

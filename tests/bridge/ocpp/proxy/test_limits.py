@@ -11,6 +11,7 @@ from bridge.ocpp.frames import Version
 from bridge.simulators.charge_point import SimulatedChargePoint
 from bridge.target import CommandOutcome
 from examples.demo.csms import Csms
+from examples.demo.csms_chargers import Charger
 from runtime.clock import FakeClock
 from tests.bridge.ocpp.harness import START, charging, metered, raw, running, simulated
 from tests.bridge.ocpp.proxy.harness import (
@@ -47,6 +48,11 @@ class Scene(AsyncExitStack):
         await charging(self.at, self.point)
         return self
 
+    @property
+    def charger(self) -> Charger:
+        """The charger as its CPO has it."""
+        return self.cpo.chargers["CP-1"]
+
     async def amperes(self) -> float:
         """What the car draws once a change has settled."""
         await metered(self.at, self.point)
@@ -60,7 +66,7 @@ async def test_the_most_restrictive_wins_and_the_cpos_value_is_back_at_the_end(
 ) -> None:
     async with Scene() as scene:
         await scene.begin(bridge_db, version)
-        assert await scene.cpo.limit("CP-1", theirs, level=1) == "Accepted"
+        assert await scene.charger.limit(theirs, level=1) == "Accepted"
         assert await scene.amperes() == pytest.approx(theirs, abs=0.2)
         result = await scene.at.central.set_limit("CP-1", scene.at.schedule(10.0))
         assert result.outcome is CommandOutcome.ACCEPTED
@@ -74,9 +80,9 @@ async def test_a_profile_that_comes_while_ours_is_in_force_is_below_it(bridge_db
     async with Scene() as scene:
         await scene.begin(bridge_db, version)
         await scene.at.central.set_limit("CP-1", scene.at.schedule(10.0))
-        assert await scene.cpo.limit("CP-1", 25.0, level=5) == "Accepted"
+        assert await scene.charger.limit(25.0, level=5) == "Accepted"
         assert await scene.amperes() == pytest.approx(10.0, abs=0.2)
-        assert await scene.cpo.limit("CP-1", 7.0, level=5) == "Accepted"
+        assert await scene.charger.limit(7.0, level=5) == "Accepted"
         assert await scene.amperes() == pytest.approx(7.0, abs=0.2)
         await scene.at.central.clear_limit("CP-1", 7)
         assert await scene.amperes() == pytest.approx(7.0, abs=0.2)
@@ -89,7 +95,7 @@ async def test_where_there_is_no_level_above_the_cpos_profile_waits_and_is_sent_
     async with Scene() as scene:
         await scene.begin(bridge_db, version)
         await scene.at.central.set_limit("CP-1", scene.at.schedule(10.0))
-        assert await scene.cpo.limit("CP-1", 25.0, level=10) == "Accepted"  # the highest that the charger takes
+        assert await scene.charger.limit(25.0, level=10) == "Accepted"  # the highest that the charger takes
         assert scene.at.value("ocpp_proxy_profiles_total", done="held") == 1
         assert await scene.amperes() == pytest.approx(10.0, abs=0.2)
         rows = (await scene.at.store.proxy_profiles())["CP-1"]
@@ -107,7 +113,7 @@ async def test_a_profile_that_ours_takes_the_place_of_is_sent_again_when_ours_en
 ) -> None:
     async with Scene() as scene:
         await scene.begin(bridge_db, version)
-        assert await scene.cpo.limit("CP-1", 25.0, level=10) == "Accepted"
+        assert await scene.charger.limit(25.0, level=10) == "Accepted"
         await scene.at.central.set_limit("CP-1", scene.at.schedule(10.0, length_s=3600))
         assert await scene.amperes() == pytest.approx(10.0, abs=0.2)
         scene.at.clock.advance(3600)
@@ -119,14 +125,14 @@ async def test_a_profile_that_ours_takes_the_place_of_is_sent_again_when_ours_en
 async def test_arb_13_a_limit_of_the_cpos_is_attributed_to_it(bridge_db: AsyncEngine, version: str) -> None:
     async with Scene() as scene:
         await scene.begin(bridge_db, version)
-        assert await scene.cpo.limit("CP-1", 8.0, level=3) == "Accepted"
+        assert await scene.charger.limit(8.0, level=3) == "Accepted"
         await settled(lambda: bool(scene.at.central._stations["CP-1"].foreign))
         status = scene.at.central.status("CP-1")
         assert status is not None
         [limit] = status.foreign
         assert (limit.source, limit.by, limit.limit_a) == ("CSO", "relayed", 8.0)
         assert limit.detail == "TxDefaultProfile 1 at level 3"
-        assert await scene.cpo.clear("CP-1", 1) == "Accepted"
+        assert await scene.charger.clear(1) == "Accepted"
         await settled(lambda: not scene.at.central._stations["CP-1"].foreign)
 
 
@@ -134,14 +140,14 @@ async def test_arb_13_a_limit_of_the_cpos_is_attributed_to_it(bridge_db: AsyncEn
 async def test_a_clear_of_everything_does_not_lose_ours(bridge_db: AsyncEngine, version: str) -> None:
     async with Scene() as scene:
         await scene.begin(bridge_db, version)
-        assert await scene.cpo.limit("CP-1", 8.0, level=0) == "Accepted"
+        assert await scene.charger.limit(8.0, level=0) == "Accepted"
         await scene.at.central.set_limit("CP-1", scene.at.schedule(10.0))
         assert await scene.amperes() == pytest.approx(8.0, abs=0.2)
-        assert await scene.cpo.clear("CP-1") == "Accepted"
+        assert await scene.charger.clear() == "Accepted"
         assert await scene.amperes() == pytest.approx(10.0, abs=0.2)
         assert await scene.at.store.proxy_profiles() == {}
-        assert await scene.cpo.clear("CP-1", OURS) == "Unknown"
-        assert await scene.cpo.limit("CP-1", 8.0, number=OURS) == "Rejected"
+        assert await scene.charger.clear(OURS) == "Unknown"
+        assert await scene.charger.limit(8.0, number=OURS) == "Rejected"
         assert await scene.amperes() == pytest.approx(10.0, abs=0.2)
 
 
@@ -151,12 +157,12 @@ async def test_the_cpos_maximum_of_the_station_is_passed_on_at_once(bridge_db: A
     async with Scene() as scene:
         await scene.begin(bridge_db, version)
         await scene.at.central.set_limit("CP-1", scene.at.schedule(10.0))
-        assert await scene.cpo.limit("CP-1", 7.0, level=10, purpose=name) == "Accepted"
+        assert await scene.charger.limit(7.0, level=10, purpose=name) == "Accepted"
         assert scene.at.value("ocpp_proxy_profiles_total", done="passed") == 1
         assert await scene.amperes() == pytest.approx(7.0, abs=0.2)
         await scene.at.central.clear_limit("CP-1", 7)
         assert await scene.amperes() == pytest.approx(7.0, abs=0.2)
-        assert await scene.cpo.clear("CP-1", 1) == "Accepted"
+        assert await scene.charger.clear(1) == "Accepted"
         assert await scene.amperes() == pytest.approx(32.0, abs=0.2)
 
 
@@ -219,7 +225,7 @@ async def test_a_profile_that_the_charger_refuses_changes_nothing(bridge_db: Asy
 async def test_the_cpos_profiles_are_known_again_after_a_restart(bridge_db: AsyncEngine) -> None:
     async with Scene() as scene:
         await scene.begin(bridge_db, "1.6")
-        assert await scene.cpo.limit("CP-1", 8.0, level=3) == "Accepted"
+        assert await scene.charger.limit(8.0, level=3) == "Accepted"
     async with proxied(bridge_db, section("ws://127.0.0.1:9")) as at:
         [known] = at.central._stations["CP-1"].others
         assert (known.number, known.level, known.periods) == (1, 3, ((0, 8.0),))
@@ -256,7 +262,7 @@ async def test_profiles_of_a_session_end_with_it(bridge_db: AsyncEngine, version
         await scene.begin(bridge_db, version)
         station = scene.at.central._stations["CP-1"]
         number = station.sessions[1].transaction_id
-        assert await scene.cpo.limit("CP-1", 8.0, purpose="TxProfile", transaction=number) == "Accepted"
+        assert await scene.charger.limit(8.0, purpose="TxProfile", transaction=number) == "Accepted"
         assert [each.purpose for each in station.others] == ["TxProfile"]
         await scene.at.central.set_limit("CP-1", scene.at.schedule(10.0))
         assert await scene.amperes() == pytest.approx(8.0, abs=0.2)
