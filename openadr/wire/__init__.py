@@ -16,7 +16,7 @@ from openadr.wire.codec import (
     outline,
     root_name,
 )
-from openadr.wire.events import EventFrame, encode_frame
+from openadr.wire.event_data import EventFrame, encode_frame
 from openadr.wire.parsing import MAX_BYTES, parse, schema
 
 __all__ = [

@@ -14,7 +14,7 @@ from lxml import etree
 from openadr import messages as m
 from openadr.messages import Message
 from openadr.model import EiTarget, Event
-from openadr.wire import events, opts, polling, registration, reports
+from openadr.wire import event_data, events, opts, polling, registration, reports
 from openadr.wire.common import REQUEST_ID, VEN_ID
 from openadr.wire.parsing import MAX_BYTES, kind_of, parse, payload
 from openadr.wire.xml import DECLARATIONS, ID_MARK, Reader
@@ -121,7 +121,7 @@ def encode(message: Message) -> bytes:
 
 def encode_event(event: Event) -> bytes:
     """Render one oadrEvent for ``join_distribute``; the bytes are not a document of their own."""
-    return events.write_event(event).encode()
+    return event_data.write_event(event).encode()
 
 
 def join_distribute(
@@ -136,7 +136,7 @@ def join_distribute(
 
     ``created`` replaces the createdDateTime of every event: it has to be the same in all events of a payload (R115).
     """
-    parts = rendered if created is None else (events.stamp(one, created) for one in rendered)
+    parts = rendered if created is None else (event_data.stamp(one, created) for one in rendered)
     head = _OPEN[m.DistributeEvent] + events.encode_distribute_head(request_id, vtn_id, response)
     return _number(b"".join((head.encode(), *parts, _CLOSE[m.DistributeEvent].encode())))
 
@@ -164,13 +164,13 @@ class PayloadFrame:
 
 def encode_target(ven_id: str, resource_ids: tuple[str, ...]) -> bytes:
     """Render the target that a VEN sees in its events: itself and resources of its own."""
-    return events.write_event_target(EiTarget(ven_ids=(ven_id,), resource_ids=resource_ids)).encode()
+    return event_data.write_event_target(EiTarget(ven_ids=(ven_id,), resource_ids=resource_ids)).encode()
 
 
 def encode_payload_frame(vtn_id: str, response: m.EiResponse | None, made: Sequence[Event]) -> PayloadFrame:
     """Render an oadrDistributeEvent but for requestID and targets, as ``encode`` does."""
     head, rest = events.encode_distribute_head_apart(vtn_id, response)
-    frames = [events.encode_frame(each) for each in made]
+    frames = [event_data.encode_frame(each) for each in made]
     ends = [rest.encode(), *(frame.after for frame in frames)]
     starts = [*(frame.before for frame in frames), _CLOSE[m.DistributeEvent].encode()]
     joined = _number(_CUT.join(end + start for end, start in zip(ends, starts, strict=True)))
