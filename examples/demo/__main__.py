@@ -13,11 +13,12 @@ import aiohttp
 from rich.console import Console
 
 from examples.demo import acts, behind, outcome, story
-from examples.demo.fleet import FLEET
+from examples.demo.crash import crash, lasting
+from examples.demo.fleet import playing
 from examples.demo.prepare import prepare
 from examples.demo.programs import Api, DemoFailed, Programs
 from examples.demo.stage import Stage
-from examples.demo.watch import watch
+from examples.demo.watch import watching
 from runtime.clock import SystemClock
 
 ACTS = {
@@ -44,11 +45,13 @@ async def run(
     """Run the whole demonstration; returns the exit code."""
     clock = SystemClock()
     began = clock.now()
-    site = prepare(folder, FLEET, now=began, proxy=proxy)
-    programs = Programs(site)
+    fleet = playing([act.key for scene in scenes for act in scene])
+    site = prepare(folder, fleet, now=began, proxy=proxy)
+    programs = Programs(site, fleet)
     async with aiohttp.ClientSession() as http:
         stage = Stage(
             site=site,
+            fleet=fleet,
             programs=programs,
             vtn=Api(http, site, site.vtn_api),
             bridge=Api(http, site, site.bridge_api),
@@ -75,11 +78,15 @@ async def _scenes(stage: Stage, scenes: tuple[tuple[acts.Act, ...], ...], *, kil
     for scene in scenes:
         if acts.SIMPLE not in scene and acts.SHORT not in scene:
             await story.wait_all_back(stage)
-        published = [(act, await story.publish(stage, act)) for act in scene]
-        await watch(stage, published, kill=kill and scene is acts.OVERLAP)
-        for act, event_id in published:
-            lines = await outcome.collect(stage, act, event_id)
-            stage.console.print(outcome.render(act, lines), highlight=False, soft_wrap=True)
+        killed = kill and scene is acts.OVERLAP
+        watch = watching(stage, [await story.publish(stage, act) for act in (lasting(scene) if killed else scene)])
+        for fault in await crash(watch) if killed else ():
+            faults += 1
+            stage.console.print(f"[red]{fault}[/red]")
+        await watch.to_the_end()
+        for event in watch.events:
+            lines = await outcome.collect(stage, event)
+            stage.console.print(outcome.render(event.act, lines), highlight=False, soft_wrap=True)
             for line in lines:
                 for fault in line.faults:
                     faults += 1
@@ -90,7 +97,7 @@ async def _scenes(stage: Stage, scenes: tuple[tuple[acts.Act, ...], ...], *, kil
     if not stage.sums:
         stage.say("the site and the aggregator's chargers kept their limits together, by meter, all the time")
     opts = await stage.vtn.get("/opts?limit=1000")
-    stage.say(f"the VTN holds {len(opts['opts'])} opts and telemetry of {len(FLEET)} resources")
+    stage.say(f"the VTN holds {len(opts['opts'])} opts and telemetry of {len(stage.fleet)} resources")
     return faults
 
 
@@ -98,7 +105,7 @@ async def _told_the_csms(stage: Stage, http: aiohttp.ClientSession, csms: behind
     """Ask the CPO's CSMS what it has seen of all this."""
     seen = await behind.summary(http, csms)
     stage.say(behind.sentence(seen))
-    faults = behind.faults(seen, FLEET)
+    faults = behind.faults(seen, stage.fleet)
     for fault in faults:
         stage.console.print(f"[red]CSMS: {fault}[/red]")
     return len(faults)
@@ -127,6 +134,8 @@ def main() -> int:
     parser.add_argument("--kill", action="store_true", help="kill -9 of the bridge in the middle of the overlap")
     parser.add_argument("--folder", type=Path, default=Path(".demo"), help="where certificates, data and logs go")
     arguments = parser.parse_args()
+    if arguments.kill and acts.OVERLAP not in ACTS[arguments.act]:
+        parser.error("--kill needs the overlap")
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH, force_terminal=False)
     try:
         return asyncio.run(

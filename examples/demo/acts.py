@@ -3,10 +3,14 @@
 Rule: times are seconds from the publication, compressed; the wire carries them as an operator would give them.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
-from examples.demo.fleet import AGGREGATOR, AGGREGATOR_KW, FEEDER, FLEET, PROXIED, DemoCharger
+from examples.demo.fleet import AGGREGATOR, AGGREGATOR_KW, FEEDER, PROXIED, DemoCharger
 from examples.demo.site import DISPATCH, EMERGENCY, MARKET_CONTEXT, TARIFF
+
+WHOLE_FLEET = "demo-fleet"  # the group of all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,19 +26,28 @@ class Act:
     duration_s: int
     startafter_s: int
     context: str = MARKET_CONTEXT
-    group: str = "demo-fleet"
+    group: str = WHOLE_FLEET
     unit: tuple[tuple[str, str], ...] = ()  # itemBase, where the signal needs one
     together_kw: float | None = None  # what all chargers of the event may draw together
 
-    @property
-    def chargers(self) -> tuple[DemoCharger, ...]:
-        """The chargers that it is for."""
-        return tuple(each for each in FLEET if self.group == "demo-fleet" or self.group in each.groups)
+    def among(self, fleet: Iterable[DemoCharger]) -> tuple[DemoCharger, ...]:
+        """Return the chargers that it is for."""
+        return tuple(each for each in fleet if self.group == WHOLE_FLEET or self.group in each.groups)
 
     @property
     def ends_s(self) -> int:
         """Seconds from its publication to its latest end."""
         return self.in_s + self.startafter_s + self.duration_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """An act that the VTN holds as an event; ``start`` is its dtstart."""
+
+    act: Act
+    event_id: str
+    start: datetime
+    changed: bool = False  # it ends earlier than it was published to
 
 
 SIMPLE = Act(

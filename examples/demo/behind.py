@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 
 from certs.demo import DemoPki
-from examples.demo.fleet import CONSTRAINED, CPO_LIMITS_A, DemoCharger, Expected
+from examples.demo.fleet import CONSTRAINED, CPO_LIMITS_A, NEVER_S, DemoCharger, Expected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,8 @@ def prepare(folder: Path, pki: DemoPki, chargers: tuple[DemoCharger, ...], port:
 
 def expected(charger: DemoCharger, act: str, csms: Csms | None) -> Expected:
     """Return what a charger must come to: where its CPO lets it have less than the event, that is named."""
-    stricter = csms is not None and act in ("simple", "short") and CPO_LIMITS_A.get(charger.identity, 99.0) < 8.0
+    half_a = charger.max_a / 2  # SIMPLE level 2
+    stricter = csms is not None and act in ("simple", "short") and CPO_LIMITS_A.get(charger.identity, half_a) < half_a
     return CONSTRAINED if stricter else charger.outcome(act)
 
 
@@ -97,7 +98,7 @@ def sentence(seen: Mapping[str, Any]) -> str:
 def faults(seen: Mapping[str, Any], chargers: tuple[DemoCharger, ...]) -> list[str]:
     """Return what is not as it must be."""
     found, dialled = [], dialling(chargers)
-    cars = sum(charger.script.get("plug_in_after_s", 0) != 86400 for charger in dialled)
+    cars = sum(each.car_after_s < NEVER_S for each in dialled)
     if seen["chargers"] != len(dialled):
         found.append(f"{seen['chargers']} chargers, {len(dialled)} belong to it")
     if not cars - 1 <= seen["sessions"] <= cars:  # one comes late

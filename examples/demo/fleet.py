@@ -3,8 +3,8 @@
 Rule: what is expected follows from the behaviour alone; nothing here is read by the software under demonstration.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -30,6 +30,8 @@ AGGREGATOR, AGGREGATOR_KW = "aggregator", 10.5  # chargers whose flexibility is 
 PROXIED = "short"  # a few chargers that obey, for a short event
 CPO_LIMITS_A = {"CP11": 6.0, "CP12": 24.0}  # with --proxy: limits of the CPO's own, below and above the events
 FEEDER = "feeder-7"  # chargers on a feeder that the network operator must relieve
+HEATER = "water-heater"  # a type of CTA-2045 device
+NEVER_S = 86_400  # a car that comes so late does not come
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,7 @@ class DemoCharger:
     groups: tuple[str, ...] = ()
     site: str | None = None
     cta: str = ""  # a CTA-2045 device on a pseudo terminal instead of a charger that dials in: its type
+    story_in: str = ""  # the act in which its story happens once; where that is not shown, it obeys
     pressed_in: str = ""  # the act in which its customer presses "override", to be released before the next
     quality: str = ""  # the data quality that its telemetry must have at the VTN
     expected: Mapping[str, Expected] = field(default_factory=dict)  # by act; left out: verified
@@ -54,9 +57,15 @@ class DemoCharger:
     @property
     def resource_id(self) -> str:
         """The resourceID that the VEN reports upstream."""
-        if self.cta == "water-heater":
+        if self.cta == HEATER:
             return f"heater-{self.identity[2:]}"
         return f"evse-{self.identity[2:].lower()}"
+
+    @property
+    def car_after_s(self) -> int:
+        """Seconds from the start until its car is plugged in."""
+        after_s = self.script.get("plug_in_after_s", 0)
+        return after_s if isinstance(after_s, int) else 0
 
     def outcome(self, act: str) -> Expected:
         """Return what the charger must come to in an act."""
@@ -87,7 +96,7 @@ FLEET: tuple[DemoCharger, ...] = (
         phases=3,
         max_a=32,
         story="no car",
-        script={"plug_in_after_s": 86400},
+        script={"plug_in_after_s": NEVER_S},
         expected={"simple": IDLE, "capacity": IDLE, "curtailment": IDLE},
     ),
     DemoCharger(
@@ -117,6 +126,7 @@ FLEET: tuple[DemoCharger, ...] = (
         story="driver overrides once",
         behaviour="driver_override",
         script={"since": "limit", "at_s": 8, "override_by": "api"},
+        story_in="simple",
         expected={"simple": OPTED_OUT},
     ),
     DemoCharger(
@@ -127,6 +137,7 @@ FLEET: tuple[DemoCharger, ...] = (
         story="goes offline, returns",
         behaviour="offline",
         script={"since": "limit", "at_s": 0.5, "offline_for_s": 36},
+        story_in="simple",
         expected={"simple": UNRESPONSIVE},
     ),
     DemoCharger(
@@ -137,6 +148,7 @@ FLEET: tuple[DemoCharger, ...] = (
         story="drops profile at reconnect",
         behaviour="drops_profile_at_reconnect",
         script={"since": "limit", "at_s": 6, "offline_for_s": 2},
+        story_in="simple",
     ),
     DemoCharger(
         identity="CP20",
@@ -145,6 +157,7 @@ FLEET: tuple[DemoCharger, ...] = (
         max_a=32,
         story="plugs in during the event",
         script={"plug_in_after_s": 28},
+        story_in="simple",
     ),
     DemoCharger(
         identity="EV21",
@@ -163,9 +176,17 @@ FLEET: tuple[DemoCharger, ...] = (
         phases=1,
         max_a=18.75,
         story="a water heater on a serial line",
-        cta="water-heater",
+        cta=HEATER,
         groups=(FEEDER,),
         quality="Quality Uncertain - Non Specific",  # it knows its rating and whether it heats: an estimate
         expected={"curtailment": CONSTRAINED},
     ),
 )
+
+
+def playing(acts: Collection[str]) -> tuple[DemoCharger, ...]:
+    """Return the fleet as it behaves where only these acts are shown."""
+    return tuple(
+        each if each.story_in in ("", *acts) else replace(each, story="obeys", behaviour="obeys", script={})
+        for each in FLEET
+    )

@@ -10,90 +10,81 @@ from typing import Any
 from rich.markup import escape
 
 from examples.demo import behind
-from examples.demo.acts import Act
+from examples.demo.acts import Act, Published
 from examples.demo.fleet import DemoCharger, Expected
 from examples.demo.stage import STATE_STYLE, VOLTAGE, Stage
 
-COMPLIES = {"verified", "constrained_by", "applied"}  # after a kill it is a question of when the meter was read last
+COMPLIES = ("verified", "constrained_by")
 SLACK_KW = 0.25  # meter and control error of the simulated chargers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One charger in one event: the bridge's outcome, the VTN's view of the resource, the faults found."""
+    """One charger in one event: the bridge's outcome, and the VTN's view of the resource."""
 
     charger: DemoCharger
     expected: Expected
+    changed: bool  # the event was, so that it ended earlier: the last meter value under it may be missing
     outcome: dict[str, Any]
     opt: str
     opt_reason: str
     telemetry: int
-    quality: str
-    faults: tuple[str, ...]
+    qualities: frozenset[str]
+
+    @property
+    def faults(self) -> list[str]:
+        """What is not as it must be."""
+        expected, state = self.expected, self.outcome.get("state")
+        unproven = self.changed and expected.state in COMPLIES and state == "applied"
+        found = []
+        if state != expected.state and not unproven:
+            found.append(f"outcome {state}, expected {expected.state}")
+        if self.opt != expected.opt or (expected.reason and self.opt_reason != expected.reason):
+            wanted = f"{expected.opt} {expected.reason}".rstrip()
+            found.append(f"the VTN holds {self.opt} {self.opt_reason}, expected {wanted}")
+        if self.telemetry == 0:
+            found.append("the VTN holds no telemetry")
+        if self.charger.quality not in {"", *self.qualities}:
+            found.append(f"no telemetry of {self.charger.quality!r}")
+        return [*found, *self._power_faults()]
+
+    def _power_faults(self) -> list[str]:
+        """Check the verdict by the power during the event."""
+        during, limit, must = self.outcome.get("kWDuring"), self.outcome.get("limitA"), self.expected.state
+        if must == "received":
+            return [] if limit is None else [f"it was limited to {limit:g} A by what is no limit"]
+        if during is None or limit is None:
+            return ["no power measured during the event"] if must in COMPLIES else []
+        allowed = limit * self.charger.phases * VOLTAGE / 1000 + SLACK_KW
+        if must in COMPLIES and during > allowed:
+            return [f"{during:.2f} kW during the event, at most {allowed:.2f} kW are allowed"]
+        if must == "failed" and during <= allowed:
+            return ["the meter shows compliance"]
+        return []
 
 
-async def collect(stage: Stage, act: Act, event_id: str) -> list[Line]:
-    """Ask the bridge and the VTN and compare with what is expected."""
-    outcomes = {row["chargerID"]: row for row in await stage.bridge.get(f"/outcomes?eventID={event_id}")}
-    event = await stage.vtn.get(f"/events/{event_id}")
-    resources = {row["resourceID"]: row for ven in event["vens"] for row in ven["resources"]}
+async def collect(stage: Stage, event: Published) -> list[Line]:
+    """Ask the bridge and the VTN how an event ended."""
+    outcomes = {row["chargerID"]: row for row in await stage.bridge.get(f"/outcomes?eventID={event.event_id}")}
+    shown = await stage.vtn.get(f"/events/{event.event_id}")
+    resources = {row["resourceID"]: row for ven in shown["vens"] for row in ven["resources"]}
     lines = []
-    for charger in act.chargers:
-        expected = behind.expected(charger, act.key, stage.site.csms)
+    for charger in event.act.among(stage.fleet):
         resource = resources.get(charger.resource_id, {})
-        opt, reason = str(resource.get("optType")), str(resource.get("optReason") or "")
         page = await stage.vtn.get(f"/reports?resourceID={charger.resource_id}&limit=1000")
-        qualities = {row.get("dataQuality") for row in page["reports"]}
-        outcome = outcomes.get(charger.identity, {})
         lines.append(
             Line(
                 charger=charger,
-                expected=expected,
-                outcome=outcome,
-                opt=opt,
-                opt_reason=reason,
+                expected=behind.expected(charger, event.act.key, stage.site.csms),
+                changed=event.changed,
+                outcome=outcomes.get(charger.identity, {}),
+                opt=str(resource.get("optType")),
+                opt_reason=str(resource.get("optReason") or ""),
                 telemetry=len(page["reports"]),
-                quality=charger.quality if charger.quality in qualities else "",
-                faults=(
-                    *_faults(charger, expected, outcome, opt, reason, len(page["reports"]), killed=stage.killed),
-                    *([f"no telemetry of {charger.quality!r}"] if charger.quality not in {"", *qualities} else []),
-                ),
+                qualities=frozenset(str(row.get("dataQuality")) for row in page["reports"]),
             )
         )
     return lines
-
-
-def _faults(
-    charger: DemoCharger,
-    expected: Expected,
-    outcome: dict[str, Any],
-    opt: str,
-    reason: str,
-    telemetry: int,
-    *,
-    killed: bool,
-) -> list[str]:
-    faults = []
-    states = COMPLIES if killed and expected.state in COMPLIES else {expected.state}
-    if outcome.get("state") not in states:
-        faults.append(f"outcome {outcome.get('state')}, expected {expected.state}")
-    if opt != expected.opt or (expected.reason and reason != expected.reason):
-        faults.append(f"the VTN holds {opt} {reason}, expected {expected.opt} {expected.reason}".rstrip())
-    if telemetry == 0:
-        faults.append("the VTN holds no telemetry")
-    during, limit = outcome.get("kWDuring"), outcome.get("limitA")
-    if expected.state == "received":
-        if limit is not None:
-            faults.append(f"it was limited to {limit:g} A by what is no limit")
-    elif during is not None and limit is not None:
-        allowed = limit * charger.phases * VOLTAGE / 1000 + SLACK_KW
-        if expected.state in ("verified", "constrained_by") and during > allowed:
-            faults.append(f"{during:.2f} kW during the event, at most {allowed:.2f} kW are allowed")
-        if expected.state == "failed" and during <= allowed:
-            faults.append("the meter shows compliance")
-    elif expected.state in ("verified", "constrained_by"):
-        faults.append("no power measured during the event")
-    return faults
 
 
 def _kw(row: dict[str, Any], name: str) -> str:
@@ -108,7 +99,8 @@ def _accepted(row: dict[str, Any]) -> str:
 
 
 def _quality(line: Line) -> str:
-    return f"; telemetry: {line.quality}" if line.quality else ""
+    quality = line.charger.quality
+    return f"; telemetry: {quality}" if quality and quality in line.qualities else ""
 
 
 HEADER = (

@@ -7,6 +7,7 @@ import asyncio
 import signal
 import ssl
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import aiohttp
 
 from examples.demo.devices import argv
-from examples.demo.fleet import FLEET
+from examples.demo.fleet import DemoCharger
 from examples.demo.site import METER_S, Site
 
 STOP_S = 10.0  # time to end in good order before a program is killed
@@ -48,13 +49,16 @@ class Program:
 
     def press(self) -> None:
         """Press the override button of a simulated device."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.send_signal(signal.SIGUSR1)
+        self._send(signal.SIGUSR1)
 
-    def kill(self) -> None:
+    async def kill(self) -> None:
         """kill -9, as a power cut would."""
+        self._send(signal.SIGKILL)
+        await self.stop()
+
+    def _send(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:
-            self._process.send_signal(signal.SIGKILL)
+            self._process.send_signal(number)
 
     async def stop(self) -> None:
         """End it: SIGTERM, then SIGKILL."""
@@ -74,7 +78,7 @@ class Program:
 class Programs:
     """VTN, bridge and fleet of one site."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, fleet: Iterable[DemoCharger]) -> None:
         logs = site.folder / "logs"
         logs.mkdir(exist_ok=True)
         self.vtn = Program("vtn", ("vtn", "serve", "--config", str(site.vtn_config)), logs / "vtn.log")
@@ -84,7 +88,7 @@ class Programs:
         self.fleet = Program("fleet", ("bridge", "simulate", "--fleet", str(site.fleet_config)), logs / "fleet.log")
         self.devices = {
             each.identity: Program(each.identity, argv(site.folder, each), logs / f"{each.identity}.log")
-            for each in FLEET
+            for each in fleet
             if each.cta
         }
 
@@ -127,6 +131,10 @@ class Api:
     async def post(self, path: str, body: object) -> Any:
         """POST ``/api/v1`` + path."""
         return await self._call("POST", f"/api/v1{path}", body)
+
+    async def put(self, path: str, body: object) -> Any:
+        """PUT ``/api/v1`` + path."""
+        return await self._call("PUT", f"/api/v1{path}", body)
 
     async def healthy(self) -> bool:
         """True if the program answers and says that it is well."""

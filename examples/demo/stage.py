@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from examples.demo.fleet import DemoCharger
 from examples.demo.programs import Api, DemoFailed, Programs
 from examples.demo.site import Site
 from runtime.clock import Clock
@@ -33,6 +34,7 @@ class Stage:
     """Programs, APIs and the spectator's screen."""
 
     site: Site
+    fleet: tuple[DemoCharger, ...]  # as it behaves in the acts that are shown
     programs: Programs
     vtn: Api
     bridge: Api
@@ -41,7 +43,6 @@ class Stage:
     began: datetime
     seen: dict[tuple[str, str], str] = field(default_factory=dict)
     sums: list[str] = field(default_factory=list)  # limits of several chargers together that did not hold
-    killed: bool = False  # the bridge was, in the middle of events
     pressed: set[str] = field(default_factory=set)  # devices whose customer overrides
     above: dict[str, datetime] = field(default_factory=dict)  # sums above their limit, and since when
 

@@ -3,10 +3,13 @@
 Rule: only the public APIs are used: events are published as an operator would; every wait is bounded.
 """
 
-from datetime import timedelta
+import math
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
 
-from examples.demo.acts import Act
-from examples.demo.fleet import FLEET
+from examples.demo.acts import WHOLE_FLEET, Act, Published
+from examples.demo.fleet import HEATER, NEVER_S
 from examples.demo.site import VEN_ID
 from examples.demo.stage import Stage, drawn_kw
 
@@ -20,7 +23,7 @@ async def start(stage: Stage) -> None:
         stage.say("the CPO's own CSMS is up; its chargers dial the bridge, which stands in between")
     await stage.programs.vtn.start()
     await stage.until("the VTN starts", stage.vtn.healthy, 30)
-    resources = [{"resourceID": charger.resource_id, "groupIDs": ["demo-fleet", *charger.groups]} for charger in FLEET]
+    resources = [{"resourceID": each.resource_id, "groupIDs": [WHOLE_FLEET, *each.groups]} for each in stage.fleet]
     enrolment = {"venID": VEN_ID, "fingerprint": stage.site.fingerprint, "venName": "demo", "resources": resources}
     await stage.vtn.post("/vens", enrolment)
     stage.say(f"VTN is up; {VEN_ID} is enrolled by the fingerprint of its certificate")
@@ -39,50 +42,53 @@ async def start(stage: Stage) -> None:
     for device in stage.programs.devices.values():
         await device.start()
     await stage.programs.fleet.start()
-    await stage.until("all chargers charge", lambda: _charging(stage, plugged=0), 60)
-    stage.say("20 chargers and 2 CTA-2045 devices are connected, 19 cars charge, a water heater heats")
+    await stage.until("all chargers charge", lambda: _charging(stage, before_s=1), 60)
+    cars = sum(each.car_after_s == 0 and each.cta != HEATER for each in stage.fleet)
+    stage.say(f"20 chargers and 2 CTA-2045 devices are connected, {cars} cars charge, a water heater heats")
 
 
-async def _charging(stage: Stage, *, plugged: float) -> bool:
-    """True once every charger is connected and every car plugged in by ``plugged`` s draws power."""
+async def _charging(stage: Stage, *, before_s: int) -> bool:
+    """True once every charger is connected and every car that is plugged in before ``before_s`` draws power."""
     chargers = {row["chargerID"]: row for row in await stage.bridge.get("/chargers")}
-    for charger in FLEET:
-        row = chargers[charger.identity]
-        if not row["connected"]:
-            return False
-        delay = charger.script.get("plug_in_after_s", 0)
-        expects_car = isinstance(delay, int) and delay <= plugged
-        if expects_car and (drawn_kw(row) < FULL_KW):
-            return False
-    return True
+    rows = [(each, chargers[each.identity]) for each in stage.fleet]
+    return all(row["connected"] and (each.car_after_s >= before_s or drawn_kw(row) >= FULL_KW) for each, row in rows)
 
 
-async def publish(stage: Stage, act: Act) -> str:
-    """Publish the event of an act and return its eventID."""
-    start = stage.clock.now() + timedelta(seconds=act.in_s)
-    event = await stage.vtn.post(
-        "/events",
-        {
-            "marketContext": act.context,
-            "priority": 1,
-            "dtstart": start.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "duration": f"PT{act.duration_s}S",
-            "startafter": f"PT{act.startafter_s}S",
-            "signals": [
-                {
-                    "signalName": act.signal_name,
-                    "signalType": act.signal_type,
-                    "intervals": [{"duration": f"PT{act.duration_s}S", "value": act.value}],
-                    **({"itemBase": dict(act.unit)} if act.unit else {}),
-                }
-            ],
-            "targets": {"groupID": [act.group]},
-            "responseRequired": "always",
-            "vtnComment": act.title,
-        },
-    )
+async def publish(stage: Stage, act: Act) -> Published:
+    """Publish the event of an act."""
+    start = (stage.clock.now() + timedelta(seconds=act.in_s)).replace(microsecond=0)
+    event = await stage.vtn.post("/events", {**_event(act), "dtstart": start.strftime("%Y-%m-%dT%H:%M:%SZ")})
     stage.say(f"[bold]published[/bold] {act.title}: starts in {act.in_s} s, lasts {act.duration_s} s")
-    return str(event["eventID"])
+    return Published(act=act, event_id=str(event["eventID"]), start=start)
+
+
+async def end_at(stage: Stage, event: Published, end: datetime) -> Published:
+    """Change an event that has begun, so that it ends earlier."""
+    act = replace(event.act, duration_s=math.ceil((end - event.start).total_seconds()))
+    change = {"modificationNumber": 0, "modificationReason": "everything has been seen"}
+    await stage.vtn.put(f"/events/{event.event_id}", {**_event(act), **change})
+    return replace(event, act=act, changed=True)
+
+
+def _event(act: Act) -> dict[str, Any]:
+    """Return the event as the operator API takes it; what is left out at a change stays."""
+    return {
+        "marketContext": act.context,
+        "priority": 1,
+        "duration": f"PT{act.duration_s}S",
+        "startafter": f"PT{act.startafter_s}S",
+        "signals": [
+            {
+                "signalName": act.signal_name,
+                "signalType": act.signal_type,
+                "intervals": [{"duration": f"PT{act.duration_s}S", "value": act.value}],
+                **({"itemBase": dict(act.unit)} if act.unit else {}),
+            }
+        ],
+        "targets": {"groupID": [act.group]},
+        "responseRequired": "always",
+        "vtnComment": act.title,
+    }
 
 
 async def wait_all_back(stage: Stage) -> None:
@@ -92,7 +98,7 @@ async def wait_all_back(stage: Stage) -> None:
         stage.say(f"  the customer of {name} takes the override back")
     stage.pressed.clear()
     await stage.until("overrides are over", lambda: _released(stage), 30)
-    await stage.until("every charger is back", lambda: _charging(stage, plugged=3600), 90)
+    await stage.until("every charger is back", lambda: _charging(stage, before_s=NEVER_S), 90)
     stage.say("every charger is connected again, all 20 cars charge")
 
 
