@@ -1,30 +1,60 @@
-"""Deflate (RFC 1951) for texts that are the same but for short parts of known length: compressed once, parts put in.
+"""Deflate (RFC 1951) for texts that are the same but for two short parts of known length: compressed once for all.
 
-Rule: each part goes in as a stored block, which has the length of its content and nothing to compute. When the rest is
-compressed, zeros stand in the places of the parts: no text that is XML has them, so nothing later refers to a part,
-and over it at the right distance.
+Rule: a part goes in as a stored block, which has the length of its content and nothing to compute. The second part may
+occur often: where it does so again, what is compressed refers to its first place. For that a filling of bytes that no
+XML has stands in the places of parts, and the outcome is tried with two more fillings, which together tell each byte's
+place in a part. If it is not right, each place of the part gets a block of its own.
 """
 
 import zlib
 from collections.abc import Sequence
+from itertools import islice, product
 
 MOST = 65_535  # bytes in a stored block
-_LEVEL = 3  # of a payload of ten events: no slower than level 1, and hardly larger than level 9
+_LEVEL = 6  # it is done once for all
+_NOT_XML = (*range(1, 9), 11, 12, *range(14, 32))  # characters that no XML may have (XML 1.0, 2.2)
+_FILLING = bytes(byte for four in islice(product(_NOT_XML, repeat=4), MOST // 4 + 1) for byte in four)
+
+Pieces = tuple[bytes, tuple[bytes, ...]]
+"""What stands before the first part, and what stands before, between and after the places of the second."""
 
 
-def compressed(constant: Sequence[bytes], sizes: Sequence[int]) -> tuple[bytes, ...]:
-    """Return what is the same: pieces before, between and after parts of these sizes.
+def compressed(before: bytes, between: Sequence[bytes], sizes: tuple[int, int]) -> Pieces:
+    """Return what is the same around two parts of these sizes, up to ``MOST`` bytes each.
 
-    ``constant`` is one text more than there are parts; parts have up to ``MOST`` bytes.
+    The text is ``before``, the first part, and ``between`` with the second part between its members, of which there are
+    two at least.
     """
+    filling = _FILLING[: sizes[1]]
+    pieces = _apart(before, sizes[0], (between[0], filling.join(between[1:])), filling)
+    return pieces if _is_right(pieces, before, between, sizes) else _apart(before, sizes[0], between, bytes(sizes[1]))
+
+
+def _apart(before: bytes, size: int, between: Sequence[bytes], filling: bytes) -> Pieces:
     packer = zlib.compressobj(_LEVEL, wbits=-15)
-    pieces = []
-    for text, size in zip(constant, sizes, strict=False):
-        pieces.append(packer.compress(text) + packer.flush(zlib.Z_SYNC_FLUSH))
-        packer.compress(bytes(size))
+    head = packer.compress(before) + packer.flush(zlib.Z_SYNC_FLUSH)
+    rest = []
+    for text, part in zip(between, (bytes(size), *[filling] * (len(between) - 1)), strict=True):
+        packer.compress(part)
         packer.flush(zlib.Z_SYNC_FLUSH)
-    pieces.append(packer.compress(constant[-1]) + packer.flush())
-    return tuple(pieces)
+        rest.append(packer.compress(text) + packer.flush(zlib.Z_SYNC_FLUSH))
+    return head, (*rest[:-1], rest[-1] + packer.flush())
+
+
+def _is_right(pieces: Pieces, before: bytes, between: Sequence[bytes], sizes: tuple[int, int]) -> bool:
+    """True if any parts of these sizes may be put in."""
+    for step in (1, 256):
+        numbers = bytes([index // step % 256 for index in range(max(sizes))])
+        first, second = numbers[: sizes[0]], numbers[: sizes[1]]
+        if zlib.decompress(filled(pieces, first, second), wbits=-15) != before + first + second.join(between):
+            return False
+    return True
+
+
+def filled(pieces: Pieces, first: bytes, second: bytes) -> bytes:
+    """Return the whole, compressed, with these parts."""
+    head, rest = pieces
+    return b"%b%b%b" % (head, stored(first), stored(second).join(rest))
 
 
 def stored(part: bytes, *, last: bool = False) -> bytes:

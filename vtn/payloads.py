@@ -11,7 +11,7 @@ from functools import lru_cache
 from openadr.model import Event
 from openadr.timeline import next_change
 from openadr.wire import PayloadFrame, encode_payload_frame, encode_target
-from vtn.packing import MOST, compressed, stored
+from vtn.packing import MOST, Pieces, compressed, filled
 from vtn.services.context import RetryPolicy, done
 from vtn.services.events import addressed, changed_at, firsts, fresh, over_at, stamped
 from vtn.store import eventrows
@@ -47,7 +47,7 @@ class Shared:
     over_at: datetime  # when the last of them leaves the payload
     again: timedelta | None = field(init=False)  # how long after the first hand-out something is due again
     _frame: PayloadFrame | None = field(default=None, init=False)  # of the answer to a poll
-    _packed: dict[tuple[int, int], tuple[bytes, ...]] = field(default_factory=dict, init=False)
+    _packed: dict[tuple[int, int], Pieces] = field(default_factory=dict, init=False)
     _asked: dict[tuple[int, int], int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -89,9 +89,8 @@ class Shared:
             asked = self._asked[sizes] = self._asked.get(sizes, 0) + 1
             if asked <= _FEW or len(self._packed) >= _LENGTHS:
                 return None
-            places = (sizes[0], *[sizes[1]] * len(self.events))
-            packed = self._packed[sizes] = compressed((frame.before, *frame.between), places)
-        return b"".join((packed[0], stored(request), stored(target).join(packed[1:])))
+            packed = self._packed[sizes] = compressed(frame.before, frame.between, sizes)
+        return filled(packed, request, target)
 
 
 @dataclass(frozen=True, slots=True)
