@@ -1,7 +1,7 @@
 """Bodies of answers in the coding that was asked for, and whole answers as bytes for the short way.
 
-Rule: a coding that is asked for is used (section 1.4), whatever it costs us: short bodies are stored in it as they are,
-and what VENs share of long ones is compressed once.
+Rule: a coding that is asked for is used (section 1.4), whatever it costs us: what VENs share is compressed once, other
+short bodies are stored in it as they are.
 """
 
 import zlib
@@ -13,7 +13,7 @@ from aiohttp.http import SERVER_SOFTWARE
 
 from openadr.exchange import CONTENT_TYPE
 from runtime.http import REFERENCE_HEADER
-from vtn.packing import stored
+from vtn.packing import filled, stored
 from vtn.payloads import Parcel
 
 _STORED_BYTES = 6_000  # longer answers are compressed; must be below 65,536, what one stored block holds
@@ -55,16 +55,25 @@ def last_headers(second: int) -> bytes:
 
 def packed(parcel: Parcel, coding: str | None) -> bytes:
     """Put a payload into a coding."""
-    data = parcel.deflated() if coding is not None and len(parcel.body) > _STORED_BYTES else None
-    return coded(parcel.body, coding) if data is None or coding is None else _wrapped(data, parcel.body, coding)
+    parts = None if coding is None else parcel.packed()
+    if parts is None or coding is None:
+        return coded(parcel.body, coding)
+    shared, request, target = parts
+    data = filled(shared.pieces, request, target)
+    if coding == "gzip":
+        return _gzip(data, shared.crc(request, target), shared.length)
+    return _wrapped(data, parcel.body, coding)
 
 
 def _wrapped(data: bytes, body: bytes, coding: str) -> bytes:
     """Put what was compressed into the frame of a coding."""
     if coding == "gzip":
-        size = len(body) % 2**32
-        return b"%b%b%b%b" % (_GZIP_HEAD, data, zlib.crc32(body).to_bytes(4, "little"), size.to_bytes(4, "little"))
+        return _gzip(data, zlib.crc32(body), len(body))
     return b"%b%b%b" % (_ZLIB_HEAD, data, zlib.adler32(body).to_bytes(4, "big"))
+
+
+def _gzip(data: bytes, crc: int, length: int) -> bytes:
+    return b"%b%b%b%b" % (_GZIP_HEAD, data, crc.to_bytes(4, "little"), (length % 2**32).to_bytes(4, "little"))
 
 
 def coded(body: bytes, coding: str | None, *, small: bool = False) -> bytes:

@@ -29,7 +29,7 @@ class News:
     until: datetime  # when the first of them leaves the payload
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen, as there is one for almost every poll; nobody changes it
 class Known:
     """A registered VEN and what waits for it, as read at ``read_at``, and what happened since."""
 

@@ -314,10 +314,13 @@ class Outbox:
 
     async def look_around(self) -> None:
         """Forget everything if another process has moved the change counter."""
-        foreign = await self._store.changes() - self._store.announced
-        if self._foreign is not None and foreign != self._foreign:
+        store, announced = self._store, self._store.announced
+        found = await store.changes()
+        if self._foreign is not None:
+            if found - store.announced - store.announcing <= self._foreign <= found - announced:
+                return  # all that has come can be our own
             self._forget_all()
-        self._foreign = foreign
+        self._foreign = found - store.announced
 
     async def watch(self, clock: Sleeper) -> None:
         """Look around for ever."""

@@ -8,7 +8,11 @@ place in a part. If it is not right, each place of the part gets a block of its 
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice, product
+from zlib import crc32
+
+from vtn.checksums import Effect, changed, effect
 
 MOST = 65_535  # bytes in a stored block
 _LEVEL = 6  # it is done once for all
@@ -19,7 +23,23 @@ Pieces = tuple[bytes, tuple[bytes, ...]]
 """What stands before the first part, and what stands before, between and after the places of the second."""
 
 
-def compressed(before: bytes, between: Sequence[bytes], sizes: tuple[int, int]) -> Pieces:
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What is the same around two parts, compressed, and what the whole's length and checksum are worked out with."""
+
+    pieces: Pieces
+    length: int  # of the whole, unpacked
+    _sum: int  # CRC-32 of the whole with zeros in the place of the parts
+    _zeros: tuple[int, int]  # CRC-32 of as many zeros as a part has bytes
+    _effects: tuple[Effect, Effect]
+
+    def crc(self, first: bytes, second: bytes) -> int:
+        """Return the CRC-32 of the whole with these parts."""
+        zeros, effects = self._zeros, self._effects
+        return self._sum ^ changed(first, zeros[0], effects[0]) ^ changed(second, zeros[1], effects[1])
+
+
+def packed(before: bytes, between: Sequence[bytes], sizes: tuple[int, int]) -> Packed:
     """Return what is the same around two parts of these sizes, up to ``MOST`` bytes each.
 
     The text is ``before``, the first part, and ``between`` with the second part between its members, of which there are
@@ -27,7 +47,18 @@ def compressed(before: bytes, between: Sequence[bytes], sizes: tuple[int, int]) 
     """
     filling = _FILLING[: sizes[1]]
     pieces = _apart(before, sizes[0], (between[0], filling.join(between[1:])), filling)
-    return pieces if _is_right(pieces, before, between, sizes) else _apart(before, sizes[0], between, bytes(sizes[1]))
+    if not _is_right(pieces, before, between, sizes):
+        pieces = _apart(before, sizes[0], between, bytes(sizes[1]))
+    first, second = bytes(sizes[0]), bytes(sizes[1])
+    rest = second.join(between)
+    gaps = [len(each) + sizes[1] for each in between[1:-1]]
+    return Packed(
+        pieces,
+        len(before) + sizes[0] + len(rest),
+        crc32(before + first + rest),
+        (crc32(first), crc32(second)),
+        (effect([len(rest)]), effect([*gaps, len(between[-1])])),
+    )
 
 
 def _apart(before: bytes, size: int, between: Sequence[bytes], filling: bytes) -> Pieces:

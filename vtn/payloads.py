@@ -11,7 +11,7 @@ from functools import lru_cache
 from openadr.model import Event
 from openadr.timeline import next_change
 from openadr.wire import PayloadFrame, encode_payload_frame, encode_target
-from vtn.packing import MOST, Pieces, compressed, filled
+from vtn.packing import MOST, Packed, packed
 from vtn.services.context import RetryPolicy, done
 from vtn.services.events import addressed, changed_at, firsts, fresh, over_at, stamped
 from vtn.store import eventrows
@@ -47,7 +47,7 @@ class Shared:
     over_at: datetime  # when the last of them leaves the payload
     again: timedelta | None = field(init=False)  # how long after the first hand-out something is due again
     _frame: PayloadFrame | None = field(default=None, init=False)  # of the answer to a poll
-    _packed: dict[tuple[int, int], Pieces] = field(default_factory=dict, init=False)
+    _packed: dict[tuple[int, int], Packed] = field(default_factory=dict, init=False)
     _asked: dict[tuple[int, int], int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -65,47 +65,56 @@ class Shared:
             return self.around_same(ven_id, named, request_id, vtn_id)
         names = {each.stored.event_id: each.resource_ids for each in assignments}
         targets = [_target(ven_id, names[each.descriptor.event_id]) for each in self.events]
-        return Parcel(self._rendered(vtn_id).around_each(request_id, targets), len(self.events), self)
+        return Parcel(self, self._rendered(vtn_id), request_id, targets)
 
     def around_same(self, ven_id: str, named: tuple[str, ...], request_id: str, vtn_id: str) -> "Parcel":
         """Return it for a VEN that has all these events with the same resources."""
-        target = _target(ven_id, named)
-        return Parcel(self._rendered(vtn_id).around(request_id, target), len(self.events), self, request_id, target)
+        return Parcel(self, self._rendered(vtn_id), request_id, _target(ven_id, named))
 
     def _rendered(self, vtn_id: str) -> PayloadFrame:
         if self._frame is None:
             self._frame = encode_payload_frame(vtn_id, _ANSWER, self.events)
         return self._frame
 
-    def deflated(self, request_id: str, target: bytes) -> bytes | None:
-        """Return it compressed if enough VENs ask for it with a target of this length, and it is not too long."""
-        frame = self._frame
-        if frame is None or len(target) > MOST:
-            return None
-        request = frame.request(request_id)
-        sizes = len(request), len(target)
-        packed = self._packed.get(sizes)
-        if packed is None:
+    def packed(self, frame: PayloadFrame, sizes: tuple[int, int]) -> Packed | None:
+        """Return what is the same for requestIDs and targets of these lengths, if enough VENs ask for it."""
+        found = self._packed.get(sizes)
+        if found is None:
             asked = self._asked[sizes] = self._asked.get(sizes, 0) + 1
-            if asked <= _FEW or len(self._packed) >= _LENGTHS:
-                return None
-            packed = self._packed[sizes] = compressed(frame.before, frame.between, sizes)
-        return filled(packed, request, target)
+            if asked > _FEW and len(self._packed) < _LENGTHS and max(sizes) <= MOST:
+                found = self._packed[sizes] = packed(frame.before, frame.between, sizes)
+        return found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as there is one for almost every poll; nobody changes it
 class Parcel:
-    """An oadrDistributeEvent as bytes, and how many events it has."""
+    """An oadrDistributeEvent for one VEN; ``target``: that of all its events, or one for each."""
 
-    body: bytes
-    events: int
     _shared: Shared
-    _request_id: str = ""
-    _target: bytes | None = None  # the same in all the events; None: it is not
+    _frame: PayloadFrame
+    _request_id: str
+    _target: bytes | list[bytes]
 
-    def deflated(self) -> bytes | None:
-        """Return the body as RFC 1951 says, if that costs little."""
-        return None if self._target is None else self._shared.deflated(self._request_id, self._target)
+    @property
+    def events(self) -> int:
+        """How many events it has."""
+        return len(self._shared.events)
+
+    @property
+    def body(self) -> bytes:
+        """It as bytes."""
+        if isinstance(self._target, bytes):
+            return self._frame.around(self._request_id, self._target)
+        return self._frame.around_each(self._request_id, self._target)
+
+    def packed(self) -> tuple[Packed, bytes, bytes] | None:
+        """Return it compressed but for the requestID and the target, and these two, if that costs little."""
+        target = self._target
+        if not isinstance(target, bytes):
+            return None
+        request = self._frame.request(self._request_id)
+        found = self._shared.packed(self._frame, (len(request), len(target)))
+        return None if found is None else (found, request, target)
 
 
 @lru_cache(maxsize=TARGETS)

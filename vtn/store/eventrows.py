@@ -159,7 +159,7 @@ Contents = tuple[tuple[str, int, timedelta | None], ...]
 """The events of a payload with modificationNumber and how long after its hand-out each is due again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen, as there is one for almost every poll; nobody changes it
 class Handout:
     """A payload handed out to a VEN; ``until``: when the last of its events leaves payloads."""
 

@@ -100,6 +100,7 @@ class Store:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.announced = 0  # how often this process moved the change counter
+        self.announcing = 0  # transactions of it that move the counter just now: whether others see it yet is not known
         self._listeners: list[tuple[Listener, Taker | None]] = []
         self._news_listeners: list[Callable[[], None]] = []
         self._decoded = Decoded()
@@ -124,18 +125,21 @@ class Store:
         """
         touched: frozenset[str] = frozenset()
         gifts: Gifts = {}
-        news = False
+        news, announcing = False, 0
         try:
             async with self.engine.begin() as connection:
                 tx = Tx(connection, self._decoded, writing=True)
                 yield tx
                 await tx.push.news(tuple(tx.touched.news))
                 if tx.touched.announce:
+                    announcing = 1
+                    self.announcing += announcing
                     await connection.execute(_ANNOUNCE)
                 touched, news = frozenset(tx.touched.ven_ids), bool(tx.touched.news)
-            self.announced += tx.touched.announce
+            self.announced += announcing
             gifts = tx.touched.only_gifts
         finally:
+            self.announcing -= announcing
             if touched:
                 self._tell(touched, gifts)
             if news:
