@@ -39,6 +39,13 @@ def _refused(intent: Installed, before: Installed | None, result: CommandResult,
     return replace(intent, state=InstallState.REFUSED, detail=f"{result.detail}{stays}")
 
 
+def _holds_on(before: Installed, step: Step, now: datetime) -> bool:
+    """True if what a charger has agreed to limits it now as ``step`` does: the answer to that changes nothing yet."""
+    present = limit_at(before.schedule, now)
+    same = step.kind is Kind.SET and present is not None and present == limit_at(step.schedule, now)
+    return same or holds(before.schedule, step.schedule, now, lasting_s=None)
+
+
 class Dispatcher:
     """Sends commands and keeps what every charger holds, in memory and on disk."""
 
@@ -147,7 +154,6 @@ class Dispatcher:
         before = self.installed.get(step.charger)
         late = step.kind is Kind.SET and step.attempt > self._patience.attempts
         sent = InstallState.UNANSWERED if late else InstallState.SENT
-        kept = before is not None and holds(before.schedule, step.schedule, now, lasting_s=None)
         return Installed(
             charger=step.charger,
             schedule=step.schedule,
@@ -155,7 +161,7 @@ class Dispatcher:
             detail=step.cause,
             attempts=step.attempt,
             sent_at=now,
-            accepted_at=before.accepted_at if before is not None and kept else None,
+            accepted_at=before.accepted_at if before is not None and _holds_on(before, step, now) else None,
         )
 
     def start(self, step: Step, intent: Installed) -> None:

@@ -210,7 +210,7 @@ def _by_meter(
     fresh = seen.reading if seen.reading is not None and seen.reading.at >= settled else None
     amperes = None if fresh is None else measured_a(fresh, seen.phases, seen.voltage)
     if amperes is None or fresh is None:
-        if not seen.transaction:
+        if not seen.transaction and seen.offline_since is None:  # of one that is away nothing is known, after a restart
             return Verdict(state=OutcomeState.IDLE, reason="no charging session: nothing to limit")
         if seen.says is not None and not seen.says[0]:  # CTA-04: an acknowledgement without effect is no delivery
             return Verdict(state=OutcomeState.FAILED, reason=f"acknowledged without effect: {seen.says[1]}")
@@ -292,6 +292,8 @@ def conclude(state: OutcomeState, reason: str, tally: Tally) -> tuple[OutcomeSta
         return OutcomeState.VERIFIED, f"met in {checks} readings while there was a load; then: {reason}"
     if state is OutcomeState.APPLIED and tally.met:
         return state, f"{reason}; met in {tally.met} readings before"
+    if state is OutcomeState.RECEIVED and tally.met:
+        return OutcomeState.PARTIAL, f"met in {tally.met} readings; then: {reason}"
     if state in (OutcomeState.ACCEPTED, OutcomeState.APPLIED):
         return state, f"{reason}; no proof by meter until the end"
     return state, reason

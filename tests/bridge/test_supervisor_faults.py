@@ -191,6 +191,31 @@ async def test_out_08_a_lost_answer_at_the_moment_of_death_is_asserted_again(bri
     assert world.park["CP1"].draw_a(world.clock.now()) == 16.0
 
 
+async def test_evt_17_a_verdict_stands_while_the_same_limit_with_another_end_waits_for_its_answer(
+    bridge_db: AsyncEngine,
+) -> None:
+    """An event that ends sooner than planned, for example by a cancel with a random end."""
+    world = World(bridge_db, [SimCharger("CP1")])
+    await world.start()
+    await world.publish(event(capacity((900, 0.5))))
+    await world.step(60)
+    assert world.outcome()[0] == "verified"
+    world.park["CP1"].answers = asyncio.Event()
+    world.upstream.send(event(capacity((120, 0.5)), modification=1))
+    world.supervisor.events_changed()
+    for _ in range(4):
+        await world.supervisor.reconcile(world.clock.now())
+        assert (await world.store.installed())["CP1"].state == "sent"
+        assert world.outcome()[0] == "verified"
+        world.park.meter(world.supervisor.fleet, 15)
+        world.clock.advance(15)
+    world.park["CP1"].answers.set()
+    await world.step(30)
+    (outcome,) = await world.store.outcomes()
+    assert (outcome.state, outcome.failed) == ("verified", 0)
+    assert outcome.met > 1
+
+
 async def test_the_loop_goes_on_after_a_fault_and_reacts_at_once(bridge_db: AsyncEngine) -> None:
     world = World(bridge_db, [SimCharger("CP1")])
     await world.supervisor.load()

@@ -149,6 +149,15 @@ def test_out_09_offline_is_unresponsive_after_the_grace_whatever_was_accepted() 
     assert "nothing was sent" in verdict(60, offline_since=at(-500), accepted_at=None).reason
 
 
+@pytest.mark.parametrize("state", [OutcomeState.VERIFIED, OutcomeState.IDLE, OutcomeState.APPLIED])
+def test_out_09_after_a_restart_a_charger_that_is_not_back_yet_is_not_taken_for_idle(state: OutcomeState) -> None:
+    """The bridge knows of no session then; that says nothing about the charger."""
+    away = verdict(45, offline_since=at(40), connected_since=None, transaction=False, previous=state)
+    assert away.state is state
+    here = verdict(80, transaction=False, previous=state)
+    assert here.state is OutcomeState.IDLE
+
+
 def test_offline_before_the_start_is_only_not_connected() -> None:
     assert verdict(-5, offline_since=at(-500), accepted_at=None).reason == "the charger is not connected"
     assert verdict(900, offline_since=at(-500), accepted_at=None, since=None).state is OutcomeState.RECEIVED
@@ -216,6 +225,8 @@ def test_the_tally_counts_met_and_finally_failed_readings_only() -> None:
         (OutcomeState.UNRESPONSIVE, Tally(), OutcomeState.UNRESPONSIVE, "why"),
         (OutcomeState.APPLIED, Tally(), OutcomeState.APPLIED, "why; no proof by meter until the end"),
         (OutcomeState.ACCEPTED, Tally(), OutcomeState.ACCEPTED, "why; no proof by meter until the end"),
+        (OutcomeState.RECEIVED, Tally(met=2), OutcomeState.PARTIAL, "met in 2 readings; then: why"),
+        (OutcomeState.RECEIVED, Tally(), OutcomeState.RECEIVED, "why"),
     ],
 )
 def test_evt_17_the_final_outcome_is_what_the_meter_said(
