@@ -1,7 +1,7 @@
 """kill -9 of the bridge in the middle of overlapping events, with ``--kill``: the same limits are in force afterwards.
 
 Rule: nothing here goes by time. The bridge dies once every event is in force and judged by meter; the events last until
-every charger is back and has been judged anew; then the operator changes them to end.
+every charger is back and has metered again; then the operator changes them to end.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from examples.demo.stage import Stage
 from examples.demo.story import end_at
 from examples.demo.watch import Look, Watch
 
-SEEN_S = 60.0  # the longest wait for each: every event judged, the bridge back, every charger back and judged anew
+SEEN_S = 60.0  # the longest wait for each: every event judged, the bridge back, every charger back and metered
 LASTS_S = 4 * 60  # how much longer the events last than without a kill: longer than all of these waits
 LEAD_S = 8.0  # then the first event ends: time for the VEN's poll, other schedules, settling and one more meter value
 
@@ -38,11 +38,11 @@ async def crash(watch: Watch) -> list[str]:
     await stage.until("the bridge is back", stage.bridge.healthy, SEEN_S)
     faults = _compare(stage, before, await _limits(stage), "the bridge is back")
     await watch.until(
-        "every charger is back and judged anew",
+        "every charger is back and has metered again",
         lambda look: _heard(watch, look, killed) and judged(watch, look),
         SEEN_S,
     )
-    faults += _compare(stage, before, await _limits(stage), "every charger is back and judged anew")
+    faults += _compare(stage, before, await _limits(stage), "every charger is back and has metered again")
     watch.events = await _end(stage, watch.events)
     return faults
 

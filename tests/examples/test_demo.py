@@ -52,10 +52,9 @@ def test_demo_holds_its_limits_over_a_kill_of_the_bridge_in_the_middle_of_overla
     ran = demo(tmp_path / "demo", "--kill", "--act", "overlap")  # about 80 s
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "every outcome is as expected" in ran.stdout
-    killed, back = ran.stdout.index("kill -9 of the bridge"), ran.stdout.index("everything has been seen")
-    during = ran.stdout[killed:back]
-    assert during.count("22 of the 22 limits are the same as before") == 2  # as stored, and with every charger back
-    assert "CP08 curtailment constrained_by" in during  # judged anew, by meter values after the kill
+    killed, seen = ran.stdout.index("kill -9 of the bridge"), ran.stdout.index("everything has been seen")
+    after = ran.stdout[killed:seen]
+    assert after.count("22 of the 22 limits are the same as before") == 2  # as stored, and with every charger back
 
 
 def test_demo_fails_without_verification_by_meter(tmp_path: Path) -> None:

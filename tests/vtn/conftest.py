@@ -19,9 +19,9 @@ from runtime.database import upgrade
 from tests.databases import empty_postgres, open_engine
 from tests.vtn.server import Pki, Running, make_pki, running
 from tests.vtn.world import World
-from vtn.store import MIGRATIONS
+from vtn.store import MIGRATIONS, metadata
 from vtn.store.store import VERSION_TABLE, Store
-from vtn.store.tables import change, metadata
+from vtn.store.tables import change
 
 
 async def migrate(url: str) -> None:

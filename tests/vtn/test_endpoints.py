@@ -37,7 +37,7 @@ from runtime.clock import SystemClock
 from tests.vtn.server import Pki, Running, make_pki, running
 from tests.vtn.test_chain import answers, data, metadata, publish, ready
 from tests.vtn.world import START
-from vtn.store.tables import metadata as tables
+from vtn.store import metadata as tables
 
 POLL = PATH.format(service="OadrPoll")
 EVENT = PATH.format(service="EiEvent")

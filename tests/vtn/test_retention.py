@@ -16,10 +16,11 @@ from tests.vtn.world import START, World, simple_event
 from vtn.retention import EVERY_S, FIRST_S, Retention
 from vtn.settings import RetentionSection
 from vtn.store.eventrows import Handout
+from vtn.store.report_tables import data_point, telemetry
 from vtn.store.retention import BATCH
 from vtn.store.rows import NEVER, Answered, Telemetry
 from vtn.store.store import Store
-from vtn.store.tables import data_point, event, event_ven, event_version, idempotency, opt, outbound, telemetry
+from vtn.store.tables import event, event_ven, event_version, idempotency, opt, outbound
 
 DAYS = RetentionSection().days()
 

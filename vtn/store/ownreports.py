@@ -13,8 +13,9 @@ from openadr.model import Report, ReportRequest
 from runtime.columns import Instant
 from runtime.probe import Probe
 from vtn.store.codec import dump, load, upsert
+from vtn.store.report_tables import own_report, report_request, ven_report
 from vtn.store.rows import OwnReport, VenReport
-from vtn.store.tables import outbound, own_report, report_request, ven, ven_report
+from vtn.store.tables import outbound, ven
 
 _COLUMNS = tuple(
     name

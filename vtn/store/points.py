@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vtn.store.codec import dump
+from vtn.store.report_tables import data_point
 from vtn.store.rows import Point
-from vtn.store.tables import data_point
 
 _OF_REPORT = ("ven_id", "report_request_id", "report_specifier_id", "report_name")
 _OF_POINT = ("r_id", "resource_id", "unit")

@@ -32,8 +32,8 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from vtn.store.codec import upsert
+from vtn.store.report_tables import data_point, report_document, telemetry
 from vtn.store.rows import Bucket, ReportDocument, Telemetry
-from vtn.store.tables import data_point, report_document, telemetry
 
 _POINT = ("ven_id", "report_request_id", "r_id", "report_specifier_id", "report_name")
 _OWN = tuple(column for column in telemetry.c if column.name != "point_id")

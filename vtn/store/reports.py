@@ -16,8 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from openadr.model import ReportDescription, ReportRequest
 from runtime.columns import Instant
 from vtn.store.codec import dump, load
-from vtn.store.rows import OPEN, Point, RequestState, Specifier, StoredRequest, Telemetry
-from vtn.store.tables import (
+from vtn.store.report_tables import (
     own_report,
     report_description,
     report_request,
@@ -25,6 +24,7 @@ from vtn.store.tables import (
     telemetry_latest,
     ven_report,
 )
+from vtn.store.rows import OPEN, Point, RequestState, Specifier, StoredRequest, Telemetry
 from vtn.store.telemetry import Block, write
 
 _NEWEST_KEY = ("ven_id", "resource_key", "report_name", "r_id")

@@ -11,21 +11,9 @@ from enum import StrEnum
 
 from sqlalchemy import ColumnElement, Table, and_, delete, exists, or_, select, tuple_
 
+from vtn.store.report_tables import data_point, own_report, report_document, report_request, telemetry, telemetry_latest
 from vtn.store.store import Store
-from vtn.store.tables import (
-    data_point,
-    event,
-    handout,
-    idempotency,
-    opt,
-    outbound,
-    own_report,
-    payload_event,
-    report_document,
-    report_request,
-    telemetry,
-    telemetry_latest,
-)
+from vtn.store.tables import event, handout, idempotency, opt, outbound, payload_event
 
 BATCH = 500  # rows removed in one transaction: some 10 ms of the one writer that SQLite has
 

@@ -20,13 +20,12 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    false,
 )
 
-from runtime.columns import Instant, Micros
+from runtime.columns import Instant
 
 ID_LENGTH = 255  # identifiers are opaque strings without a limit in the XSD; longer ones are refused by the services
-_SERIAL = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only in an INTEGER key
+SERIAL = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself only in an INTEGER key
 
 
 metadata = MetaData(
@@ -39,22 +38,24 @@ metadata = MetaData(
 )
 
 
-def _id(name: str, **options: Any) -> Column[str]:
+def identifier(name: str, **options: Any) -> Column[str]:
+    """Make a column for an identifier of the standard."""
     return Column(name, String(ID_LENGTH), **{"nullable": False, **options})
 
 
-def _ven_key(**options: Any) -> Column[str]:
+def ven_key(**options: Any) -> Column[str]:
+    """Make the column of the VEN that a row belongs to, and goes with."""
     return Column("ven_id", ForeignKey("ven.ven_id", ondelete="CASCADE"), nullable=False, **options)
 
 
 ven = Table(
     "ven",
     metadata,
-    _id("ven_id", primary_key=True),
+    identifier("ven_id", primary_key=True),
     Column("fingerprint", String(64), nullable=False, unique=True),
     Column("ven_name", Text),
     Column("enrolled_at", Instant, nullable=False),
-    _id("registration_id", nullable=True, unique=True),
+    identifier("registration_id", nullable=True, unique=True),
     Column("registered_at", Instant),
     Column("profile_name", String(16)),
     Column("transport_name", String(16)),
@@ -98,8 +99,8 @@ candidate = Table(
 ven_resource = Table(
     "ven_resource",
     metadata,
-    _ven_key(primary_key=True),
-    _id("resource_id", primary_key=True),
+    ven_key(primary_key=True),
+    identifier("resource_id", primary_key=True),
     Column("source", String(16), nullable=False),  # enrolment | metadata
     Index(None, "resource_id"),
 )
@@ -109,7 +110,7 @@ ven_group = Table(
     metadata,
     Column("ven_id", String(ID_LENGTH), primary_key=True),
     Column("resource_id", String(ID_LENGTH), primary_key=True),
-    _id("group_id", primary_key=True),
+    identifier("group_id", primary_key=True),
     ForeignKeyConstraint(
         ["ven_id", "resource_id"], ["ven_resource.ven_id", "ven_resource.resource_id"], ondelete="CASCADE"
     ),
@@ -119,11 +120,11 @@ ven_group = Table(
 ven_attribute = Table(
     "ven_attribute",
     metadata,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
-    _ven_key(),
-    _id("resource_id", nullable=True),  # null: of the VEN as a whole
+    Column("id", SERIAL, primary_key=True, autoincrement=True),
+    ven_key(),
+    identifier("resource_id", nullable=True),  # null: of the VEN as a whole
     Column("kind", String(16), nullable=False),  # party | area | deviceClass
-    _id("value"),
+    identifier("value"),
     ForeignKeyConstraint(
         ["ven_id", "resource_id"], ["ven_resource.ven_id", "ven_resource.resource_id"], ondelete="CASCADE"
     ),
@@ -134,7 +135,7 @@ ven_attribute = Table(
 ven_payload = Table(
     "ven_payload",
     metadata,
-    _ven_key(primary_key=True),
+    ven_key(primary_key=True),
     Column("changed_at", Instant, nullable=False),  # when an event of this VEN was last made or changed (R115)
 )
 
@@ -151,7 +152,7 @@ market_context = Table(
 event = Table(
     "event",
     metadata,
-    _id("event_id", primary_key=True),
+    identifier("event_id", primary_key=True),
     Column("modification_number", Integer, nullable=False),
     Column("market_context", Text, nullable=False),
     Column("dtstart", Instant, nullable=False),
@@ -181,7 +182,7 @@ event_ven = Table(
     "event_ven",
     metadata,
     Column("event_id", ForeignKey("event.event_id", ondelete="CASCADE"), primary_key=True),
-    _ven_key(primary_key=True),
+    ven_key(primary_key=True),
     Column("whole_ven", Boolean, nullable=False),  # the target names no resource of this VEN: all of them
     Column("due_at", Instant),  # since when it is to be handed out; null: the VEN has answered
     Column("answered_modification", Integer),
@@ -202,8 +203,8 @@ event_ven = Table(
 handout = Table(
     "handout",
     metadata,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
-    _ven_key(),
+    Column("id", SERIAL, primary_key=True, autoincrement=True),
+    ven_key(),
     Column("payload_id", String(32), nullable=False),  # of its events, which many VENs share
     Column("request_id", Text, nullable=False),
     Column("at", Instant, nullable=False),
@@ -227,7 +228,7 @@ event_resource = Table(
     metadata,
     Column("event_id", String(ID_LENGTH), primary_key=True),
     Column("ven_id", String(ID_LENGTH), primary_key=True),
-    _id("resource_id", primary_key=True),
+    identifier("resource_id", primary_key=True),
     Column("opt_type", String(8)),
     Column("source", String(16)),  # createdEvent | createOpt: precedence R206
     Column("reason", Text),
@@ -239,9 +240,9 @@ event_resource = Table(
 opt = Table(
     "opt",
     metadata,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
-    _ven_key(),
-    _id("opt_id"),
+    Column("id", SERIAL, primary_key=True, autoincrement=True),
+    ven_key(),
+    identifier("opt_id"),
     Column("kind", String(16), nullable=False),  # schedule | event
     Column("opt_type", String(8), nullable=False),
     Column("opt_reason", Text, nullable=False),
@@ -260,160 +261,11 @@ opt = Table(
     Index(None, "received_at"),
 )
 
-report_specifier = Table(
-    "report_specifier",
-    metadata,
-    _ven_key(primary_key=True),
-    _id("report_specifier_id", primary_key=True),
-    Column("report_name", Text, nullable=False),
-    Column("duration", Text),
-    Column("registered_at", Instant, nullable=False),
-    Column("remarks", Text, nullable=False, server_default="[]"),  # what is irregular in it, with the rule
-)
-
-report_description = Table(
-    "report_description",
-    metadata,
-    Column("ven_id", String(ID_LENGTH), primary_key=True),
-    Column("report_specifier_id", String(ID_LENGTH), primary_key=True),
-    _id("r_id", primary_key=True),
-    Column("report_type", Text, nullable=False),
-    Column("resource_id", String(ID_LENGTH)),  # set if the data source is exactly one resource
-    Column("document", Text, nullable=False),
-    ForeignKeyConstraint(
-        ["ven_id", "report_specifier_id"],
-        ["report_specifier.ven_id", "report_specifier.report_specifier_id"],
-        ondelete="CASCADE",
-    ),
-)
-
-report_request = Table(
-    "report_request",
-    metadata,
-    _id("report_request_id", primary_key=True),
-    _ven_key(),
-    Column("report_specifier_id", String(ID_LENGTH), nullable=False),
-    Column("report_name", Text, nullable=False),
-    Column("state", String(16), nullable=False),  # RequestState
-    Column("created_at", Instant, nullable=False),
-    Column("last_data_at", Instant),
-    Column("document", Text, nullable=False),  # the ReportRequest
-    Column("points", Text, nullable=False),  # rID -> resourceID and unit at the time of asking
-    Column("request_id", Text, nullable=False, server_default=""),  # of the payload that carried it
-    Column("actor", Text),  # null: asked by policy
-    Column("standing", Boolean, nullable=False, server_default=false()),  # asked again after new METADATA (R306)
-    Column("confirmed_at", Instant),
-    Column("due_at", Instant),  # when to look at it again: late by then, or at its end
-    Column("overdue_since", Instant),
-    Column("ended_at", Instant),
-    Column("reason", Text),  # why it was refused or ended
-    Column("response_code", Integer),
-    Column("received", Integer, nullable=False, server_default="0"),  # reports
-    Column("stray", Integer, nullable=False, server_default="0"),  # reports that came after its end
-    Column("to_follow", Boolean, nullable=False, server_default=false()),  # one more report was asked for (R345)
-    Column("cancel_id", Text),  # requestID of the oadrCancelReport
-    Index(None, "ven_id"),
-    Index(None, "due_at"),
-    Index(None, "created_at"),
-)
-
-data_point = Table(
-    "data_point",
-    metadata,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
-    _ven_key(),
-    _id("report_request_id"),
-    _id("r_id"),
-    _id("report_specifier_id"),
-    Column("report_name", Text, nullable=False),
-    _id("resource_id"),  # '' where there is none
-    Column("unit", Text, nullable=False),  # with its SI prefix, for example kW; '' where there is none
-    Index(
-        "uq_data_point",
-        *("ven_id", "report_request_id", "r_id", "report_specifier_id", "report_name", "resource_id", "unit"),
-        unique=True,
-    ),
-)
-
-telemetry = Table(
-    "telemetry",
-    metadata,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
-    Column("point_id", ForeignKey("data_point.id", ondelete="CASCADE"), nullable=False),
-    Column("dtstart", Micros, nullable=False),
-    Column("duration_s", BigInteger),  # null: point data (R315)
-    Column("value", Float),
-    Column("online", Boolean),
-    Column("manual_override", Boolean),
-    Column("load_control_state", Text),
-    Column("data_quality", Text),
-    Column("confidence", Integer),
-    Column("accuracy", Float),
-    Column("received_at", Micros, nullable=False),
-    Index("uq_telemetry_point", "point_id", "dtstart", unique=True),
-    Index(None, "dtstart"),
-)
-
-telemetry_latest = Table(
-    "telemetry_latest",
-    metadata,
-    _ven_key(primary_key=True),
-    Column("resource_key", String(ID_LENGTH), primary_key=True),  # the resourceID, '' where there is none
-    Column("report_name", String(ID_LENGTH), primary_key=True),
-    _id("r_id", primary_key=True),
-    Column("dtstart", Instant, nullable=False),
-    Column("document", Text, nullable=False),  # the newest Telemetry of the point
-)
-
-report_document = Table(
-    "report_document",
-    metadata,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
-    _ven_key(),
-    _id("report_request_id"),
-    Column("position", Integer, nullable=False),  # of the document within its report
-    Column("report_specifier_id", String(ID_LENGTH), nullable=False),
-    Column("report_name", Text, nullable=False),
-    Column("dtstart", Instant),
-    Column("received_at", Instant, nullable=False),
-    Column("body", Text, nullable=False),  # the atom:feed as it came
-    Index("uq_report_document_place", "ven_id", "report_request_id", "position", unique=True),
-)
-
-ven_report = Table(
-    "ven_report",
-    metadata,
-    _ven_key(primary_key=True),
-    Column("metadata_at", Instant),  # when the VEN's METADATA came last
-    Column("asked_at", Instant),  # when it was asked for METADATA last because something was missing
-    Column("offered_at", Instant),  # when our METADATA was last made
-    Column("offer", Text, nullable=False, server_default="[]"),  # the reports in it
-)
-
-own_report = Table(
-    "own_report",
-    metadata,
-    _ven_key(primary_key=True),
-    _id("report_request_id", primary_key=True),
-    Column("report_specifier_id", String(ID_LENGTH), nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("next_due", Instant),  # null: nothing more will be sent
-    Column("covered_until", Instant, nullable=False),
-    Column("until", Instant),  # null: for ever (R325)
-    Column("last", Boolean, nullable=False),  # the next report is the last one
-    Column("sent", Integer, nullable=False, server_default="0"),  # reports put into the queue
-    Column("request_id", Text, nullable=False, server_default=""),  # of the newest of them
-    Column("ended_at", Instant),
-    Column("reason", Text),
-    Column("document", Text, nullable=False),  # the ReportRequest
-    Index(None, "next_due"),
-)
-
 outbound = Table(
     "outbound",
     metadata,
-    Column("id", _SERIAL, primary_key=True, autoincrement=True),
-    _ven_key(),
+    Column("id", SERIAL, primary_key=True, autoincrement=True),
+    ven_key(),
     Column("root", String(48), nullable=False),
     Column("request_id", Text, nullable=False),
     Column("document", Text, nullable=False),
@@ -429,7 +281,7 @@ outbound = Table(
 push = Table(
     "push",
     metadata,
-    _ven_key(primary_key=True),
+    ven_key(primary_key=True),
     Column("due_at", Instant),  # when there is something to push; null: nothing, or given up
     Column("news", BigInteger, nullable=False),  # counts what made the VEN due, so that nothing new is overlooked
     Column("not_before", Instant),  # back-off after failures
@@ -445,7 +297,7 @@ push = Table(
 idempotency = Table(
     "idempotency",
     metadata,
-    _id("key", primary_key=True),
+    identifier("key", primary_key=True),
     Column("digest", LargeBinary(32), nullable=False),
     Column("status", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),

@@ -20,8 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from runtime.columns import sqlite_micros
 from vtn.store.points import ids_of
+from vtn.store.report_tables import telemetry
 from vtn.store.rows import Point, Telemetry
-from vtn.store.tables import telemetry
 
 KEY = ("point_id", "dtstart")
 SLICE = 500  # rows in a statement: SQLite takes them in a millisecond or two, with a fifth of the parameters it allows

@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from runtime.columns import Instant
 from vtn.store.codec import Touched, upsert
+from vtn.store.report_tables import data_point, telemetry
 from vtn.store.rows import EndedBy, Resource, Ven
-from vtn.store.tables import data_point, telemetry, ven, ven_group, ven_resource
+from vtn.store.tables import ven, ven_group, ven_resource
 
 _TOGETHER = 500  # VENs in one statement
 _COLUMNS = tuple(ven.c)

@@ -23,7 +23,7 @@ from runtime.database import upgrade
 from tests.databases import drift, open_engine
 from tests.vtn.blocks import blocks_of_rows
 from tests.vtn.world import START, World, fingerprint, simple_event, stored
-from vtn.store import MIGRATIONS
+from vtn.store import MIGRATIONS, metadata
 from vtn.store.assignments import _OF_VENS
 from vtn.store.eventrows import EventResource, EventVen, Handout, OptKind, OptSource
 from vtn.store.readings import Selection
@@ -41,7 +41,6 @@ from vtn.store.rows import (
     Ven,
 )
 from vtn.store.store import VERSION_TABLE, Store
-from vtn.store.tables import metadata
 
 LATER = START + timedelta(minutes=5)
 

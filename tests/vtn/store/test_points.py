@@ -12,11 +12,11 @@ from tests.databases import drift, move_to
 from tests.vtn.blocks import blocks_of_rows
 from tests.vtn.store.test_contract import add_vens, reading
 from tests.vtn.world import START
-from vtn.store import MIGRATIONS
+from vtn.store import MIGRATIONS, metadata
 from vtn.store.readings import Selection
+from vtn.store.report_tables import data_point
 from vtn.store.rows import Telemetry
 from vtn.store.store import VERSION_TABLE, Store
-from vtn.store.tables import data_point, metadata
 
 
 class Undone(Exception):
