@@ -12,7 +12,7 @@ from enum import StrEnum
 from vtn.services.absence import Absences, absences_of
 from vtn.services.availability import Verdict
 from vtn.services.optstate import OptState, of_resource, of_ven
-from vtn.store.eventrows import EventCounts, EventResource, EventVen, EventVersion, Handed, StoredEvent
+from vtn.store.eventrows import EventCounts, EventResource, EventVen, EventVersion, Handed, StoredEvent, times_of
 from vtn.store.rows import Telemetry
 from vtn.store.store import Tx
 
@@ -60,13 +60,11 @@ class EventView:
     vens: tuple[VenView, ...]
 
 
-def delivery_state(state: EventVen, handed: Handed | None, modification_number: int) -> DeliveryState:
-    """Return how far ``modification_number`` has got."""
+def delivery_state(state: EventVen, modification_number: int, deliveries: int) -> DeliveryState:
+    """Return how far ``modification_number`` has got, which was handed out so often."""
     if state.answered_modification == modification_number:
         return DeliveryState.ACKNOWLEDGED
-    if handed is not None and handed.modification_number == modification_number:
-        return DeliveryState.DELIVERED
-    return DeliveryState.QUEUED
+    return DeliveryState.DELIVERED if deliveries else DeliveryState.QUEUED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,12 +120,13 @@ def _ven(state: EventVen, facts: _Facts) -> VenView:
     ven_id, event = state.ven_id, facts.stored.event
     handed, request_ids = facts.handed.get(ven_id, (None, ()))
     number = facts.stored.modification_number if state.withdrawn is None else state.withdrawn
+    deliveries = times_of(handed, number)
     known = frozenset(each.signal_id for each in event.signals)
     return VenView(
         state=state,
         handed=handed,
-        deliveries=handed.times if handed is not None and handed.modification_number == number else 0,
-        delivery=delivery_state(state, handed, number),
+        deliveries=deliveries,
+        delivery=delivery_state(state, number, deliveries),
         opt=of_ven(state),
         request_ids=request_ids,
         resources=tuple(_resource(state, name, facts) for name in facts.names.get(ven_id, ())),

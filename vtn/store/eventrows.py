@@ -115,6 +115,11 @@ class Handed:
         return cls(modification_number=number, at=at, times=times + 1, due_at=None if again is None else at + again)
 
 
+def times_of(handed: Handed | None, number: int) -> int:
+    """Return how often version ``number`` was handed out to a VEN that was handed this last."""
+    return handed.times if handed is not None and handed.modification_number == number else 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """An event of one VEN: the event, the VEN's own state, and its resources in the event (empty: all it has)."""
@@ -128,8 +133,7 @@ class Assignment:
     @property
     def times(self) -> int:
         """How often this version was handed out."""
-        handed = self.handed
-        return 0 if handed is None or handed.modification_number != self.stored.modification_number else handed.times
+        return times_of(self.handed, self.stored.modification_number)
 
     @property
     def due(self) -> datetime | None:
@@ -137,7 +141,7 @@ class Assignment:
         if self.state.due_at is None:
             return None
         handed = self.handed
-        if handed is None or handed.modification_number != self.stored.modification_number:
+        if handed is None or not self.times:
             return AT_ONCE
         return None if self.state.answered_modification == handed.modification_number else handed.due_at
 
